@@ -1,0 +1,1 @@
+"""What a finished dataset really holds: leakage between splits, class balance, integrity, the report."""

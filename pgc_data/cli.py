@@ -1,0 +1,190 @@
+"""The command line: every command, thin, in the order of the flow."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import click
+
+from pgc_data import __version__
+from pgc_data.config import Config, element_type
+from pgc_data.datasets import DATASETS
+from pgc_data.errors import ConfigError, PgcDataError
+from pgc_data.recipes import STAGES, Stage, Step, load_recipe, run_recipe
+from pgc_data.stages.summary import Summary, aligned
+
+_HELP = {
+    "synthesize": "Draw hands in a dataset's raw layout: to try everything without its data.",
+    "prepare": "Read a dataset's annotation: writes samples.parquet, copies nothing.",
+    "extract": "Find hands in every frame: landmarks, tracks, PNG crops.",
+    "to-parquet": "Write tables split by group: crops and landmark windows that load anywhere.",
+    "audit": "Report leaks, skew and damage: exit status 1 on a leak or damage.",
+}
+
+
+class _InOrder(click.Group):
+    """Lists commands in the order of the flow, and turns our errors into one line and an exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PgcDataError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"pgc-data: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(
+                "pgc-data: stopped; what is finished is kept: run the same command again to go on", err=True
+            )
+            sys.exit(130)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="pgc-data")
+@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what is done along the way.")
+def main(debug: bool, verbose: bool) -> None:
+    """Build gesture datasets: hand crops and landmark windows in Parquet whose splits do not leak.
+
+    \b
+    pgc-data run demo                            try it: no data, no account
+    pgc-data prepare ipn                         then: extract ipn
+    pgc-data to-parquet ipn --vocabulary pointing
+    pgc-data audit ipn-pointing
+    """
+    level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s")
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+
+
+@main.command("datasets", short_help="List the datasets")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def datasets_command(name: str | None, as_json: bool) -> None:
+    """List the datasets: licence, size, citation, and what is ready for each."""
+    if name is not None and name not in DATASETS:
+        raise ConfigError(f"unknown dataset {name!r} (known: {', '.join(DATASETS)})")
+    chosen = [d for d in DATASETS.values() if name in (None, d.id)]
+    if as_json:
+        click.echo(json.dumps([d.as_dict() for d in chosen], indent=2, ensure_ascii=False))
+        return
+    for d in chosen:
+        subjects = "unpublished" if d.subjects is None else f"{d.subjects:,}"
+        accept = " (must be accepted)" if d.licence.must_accept else ""
+        click.echo(f"{d.id}: {d.title}, {len(d.labels)} labels")
+        rows = [
+            ("samples", d.samples), ("subjects", subjects), ("size", d.size), ("page", d.homepage),
+            ("licence", f"{d.licence.name}{accept}: {d.licence.summary}"), ("cite", d.citation),
+            ("ready", ", ".join(d.ready)), ("missing", ", ".join(d.missing) or "nothing"),
+        ]  # fmt: skip
+        click.echo("\n".join(aligned(rows)))
+
+
+def _stage_command(stage: Stage) -> click.Command:
+    """The command of a stage: arguments and options come from its configuration."""
+
+    def call(dry_run: bool, as_json: bool, **values: Any) -> None:
+        config = stage.config(**values)
+        summary = stage.plan(config) if dry_run else stage.run(config)
+        _show(summary, as_json)
+        sys.exit(summary.exit_code)
+
+    parameters = [*_parameters(stage.config), *_COMMON]
+    text = _HELP[stage.name]
+    return click.Command(
+        stage.name, callback=call, params=parameters, help=text, short_help=text.split(":")[0]
+    )
+
+
+_COMMON: list[click.Parameter] = [
+    click.Option(["--dry-run"], is_flag=True, help="Say what would be read and written, and do nothing."),
+    click.Option(["--json", "as_json"], is_flag=True, help="Print the summary as JSON."),
+]
+
+
+def _show(summary: Summary, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(summary.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(summary.lines()))
+
+
+def _parameters(kind: type[Config]) -> list[click.Parameter]:
+    """Click parameters for the fields of a configuration: arguments first, `--workspace` last."""
+    hints = get_type_hints(kind)
+    fields = sorted(
+        dataclasses.fields(kind), key=lambda f: (not f.metadata["argument"], f.name == "workspace")
+    )
+    return [_parameter(field, *element_type(hints[field.name])) for field in fields]
+
+
+def _parameter(field: dataclasses.Field[Any], type_: Any, many: bool) -> click.Parameter:
+    limits, required = field.metadata, field.default is MISSING
+    kind = _click_type(type_, limits)
+    if limits["argument"]:
+        return click.Argument([field.name], required=required, nargs=-1 if many else 1, type=kind)
+    # Strings repeat the option (--table crops --table windows), numbers follow each other (--ratios 0.7 0.15 0.15).
+    repeats = many and type_ is str
+    more: dict[str, Any] = {} if required else {"default": field.default}
+    if many and not repeats:
+        more["nargs"] = len(more["default"])
+    return click.Option(
+        [f"--{field.name.replace('_', '-')}"],
+        type=kind,
+        is_flag=type_ is bool,
+        required=required,
+        multiple=repeats,
+        help=limits["help"][0].upper() + limits["help"][1:] + ".",
+        show_default=not required and field.default is not None and type_ is not bool,
+        metavar=limits["metavar"],
+        **more,
+    )
+
+
+def _click_type(type_: Any, limits: Any) -> Any:
+    """Limits are checked by the configuration itself, so that recipes meet the same words."""
+    if limits["choices"]:
+        return click.Choice(limits["choices"])
+    return {Path: click.Path(path_type=Path), bool: click.BOOL}.get(type_, type_)
+
+
+for _stage in STAGES.values():
+    main.add_command(_stage_command(_stage))
+
+
+@main.command("run", short_help="Run a recipe")
+@click.argument("recipe")
+@click.option("--from", "first", metavar="NN", help="Number of the step to begin with.")
+@click.option("--workers", type=int, help="Worker processes for every step that has them.")
+@click.option("--workspace", type=click.Path(path_type=Path), default=Path("data"), show_default=True,
+              help="Folder that all stages read and write.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what each step would read and write, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print each summary as a line of JSON.")
+def run_command(
+    recipe: str, first: str | None, workers: int | None, workspace: Path, dry_run: bool, as_json: bool
+) -> None:
+    """Run a recipe: its stages in order. RECIPE is a TOML file, or the name of one in pipelines/."""
+    loaded = load_recipe(recipe, workspace, workers)
+    sys.exit(run_recipe(loaded, first, dry_run, _step_report(as_json)))
+
+
+def _step_report(as_json: bool) -> Callable[[Step, Summary], None]:
+    def report(step: Step, summary: Summary) -> None:
+        if as_json:
+            click.echo(json.dumps({"step": step.key, **summary.as_dict()}, ensure_ascii=False))
+            return
+        click.echo(click.style(step.key, bold=True))
+        click.echo("\n".join(f"  {line}" for line in summary.lines()))
+
+    return report

@@ -1,0 +1,1 @@
+"""Decoding frames, finding hands in them, following them, cutting crops."""

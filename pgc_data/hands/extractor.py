@@ -1,0 +1,169 @@
+"""One shard of extraction: read frames, find hands, follow them, cut crops, write the two tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgc_data.hands.crops import crop_box, cut, encode_png, perceptual_hash
+from pgc_data.hands.media import DECODED, Frame, Image, read_frames
+from pgc_data.hands.tracks import Tracks
+from pgc_data.hands.types import Backend, Hand
+from pgc_data.storage.files import write_json
+from pgc_data.storage.parquet import TableWriter, table_of
+from pgc_data.storage.schemas import arrow_schema, with_metadata
+
+_BATCH_ROWS = 512
+
+
+@dataclass(frozen=True)
+class MediaItem:
+    """One image, folder of frames or video, and the frames wanted of it.
+
+    Attributes:
+        media: path below the raw folder.
+        kind: image, frames or video.
+        fps: frames per second, or None.
+        intervals: first and last frame of each stretch, 1-based, inclusive, in order, apart.
+    """
+
+    media: str
+    kind: str
+    fps: float | None
+    intervals: tuple[tuple[int, int], ...]
+
+    @property
+    def frames(self) -> int:
+        """How many frames are wanted."""
+        return sum(end - start + 1 for start, end in self.intervals)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The unit of work, of failure and of resuming: some media, and where their tables go."""
+
+    number: int
+    items: tuple[MediaItem, ...]
+    raw: Path
+    folder: Path
+    margin: float
+    facts: dict[str, Any]
+
+    @property
+    def frames(self) -> int:
+        """How many frames are wanted."""
+        return sum(item.frames for item in self.items)
+
+    def path(self, table: str) -> Path:
+        """File of one table of this shard: frames or hands."""
+        return self.folder / f"{table}-{self.number:05d}.parquet"
+
+    @property
+    def stats_path(self) -> Path:
+        """The stats file, written last: the shard is done if and only if it is there."""
+        return self.folder / f"stats-{self.number:05d}.json"
+
+
+class _Rows:
+    """Collects rows of one table and writes them in batches, so that memory does not grow."""
+
+    def __init__(self, name: str, writer: TableWriter) -> None:
+        self._name, self._writer = name, writer
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= _BATCH_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._writer.write(table_of(self._name, self._rows))
+            self._rows = []
+
+
+def extract_shard(shard: Shard, backend: Backend) -> dict[str, int]:
+    """Extracts one shard and writes `frames-N`, `hands-N` and, last, `stats-N.json`.
+
+    Returns:
+        The counts of the stats file: frames by status, frames with and without a hand, hands, crops.
+
+    Raises:
+        DataError: a table cannot be written.
+    """
+    counts: Counter[str] = Counter(frames=0, decoded=0, missing=0, undecodable=0)
+    counts.update(with_hand=0, without_hand=0, hands=0, crops=0)
+    with ExitStack() as stack:
+        tables = {
+            name: _Rows(name, stack.enter_context(TableWriter(shard.path(name), _schema(name, shard))))
+            for name in ("frames", "hands")
+        }
+        for item in shard.items:
+            for frame, rows in _media(item, shard, backend):
+                _count(frame, rows, counts)
+                tables["frames"].add(_frame_row(item, frame, len(rows)))
+                for row in rows:
+                    tables["hands"].add(row)
+        for table in tables.values():
+            table.flush()
+    write_json(shard.stats_path, dict(counts))
+    return dict(counts)
+
+
+def _schema(name: str, shard: Shard) -> Any:
+    return with_metadata(arrow_schema(name), name, shard.facts)
+
+
+def _media(item: MediaItem, shard: Shard, backend: Backend) -> Iterator[tuple[Frame, list[dict[str, Any]]]]:
+    """Every frame of one media with the hand rows found in it."""
+    backend.start(tracking=item.kind != "image")
+    tracks = Tracks()
+    for frame in read_frames(shard.raw / item.media, item.kind, item.intervals, item.fps):
+        hands = [] if frame.image is None else backend.find(frame.image, frame.timestamp_s)
+        numbers = tracks.assign([hand.box for hand in hands], frame.timestamp_s)
+        yield (
+            frame,
+            [
+                _hand_row(item, frame, index, hand, number, shard.margin, backend.name)
+                for index, (hand, number) in enumerate(zip(hands, numbers, strict=True))
+            ],
+        )
+
+
+def _count(frame: Frame, rows: list[dict[str, Any]], counts: Counter[str]) -> None:
+    counts["frames"] += 1
+    counts[frame.status] += 1
+    if frame.status == DECODED:
+        counts["with_hand" if rows else "without_hand"] += 1
+    counts["hands"] += len(rows)
+    counts["crops"] += sum(row["crop"] is not None for row in rows)
+
+
+def _frame_row(item: MediaItem, frame: Frame, hands: int) -> dict[str, Any]:
+    shape = (None, None) if frame.image is None else frame.image.shape[:2]
+    return {
+        "media": item.media, "frame": frame.number, "timestamp_s": frame.timestamp_s, "status": frame.status,
+        "detail": frame.detail, "hands": hands, "image_width": shape[1], "image_height": shape[0],
+    }  # fmt: skip
+
+
+def _hand_row(
+    item: MediaItem, frame: Frame, index: int, hand: Hand, track: int, margin: float, backend: str
+) -> dict[str, Any]:
+    image: Image = frame.image  # type: ignore[assignment]  # a hand was found in it
+    height, width = image.shape[:2]
+    where = crop_box(hand.box, margin, width, height)
+    crop = None if where is None else cut(image, where)
+    return {
+        "media": item.media, "frame": frame.number, "timestamp_s": frame.timestamp_s, "hand_index": index,
+        "track_id": track, "handedness": hand.handedness, "handedness_score": hand.handedness_score,
+        "score": hand.score, "box": hand.box, "image_width": width, "image_height": height,
+        "landmarks": None if hand.landmarks is None else hand.landmarks.tolist(),
+        "world_landmarks": None if hand.world_landmarks is None else hand.world_landmarks.tolist(),
+        "crop": None if crop is None else encode_png(crop), "crop_box": where,
+        "phash": None if crop is None else perceptual_hash(crop), "backend": backend,
+    }  # fmt: skip

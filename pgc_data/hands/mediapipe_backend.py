@@ -1,0 +1,98 @@
+"""Hands by MediaPipe's HandLandmarker (Tasks API): tracked through clips, fresh for every photograph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import mediapipe as mp
+import numpy as np
+from mediapipe.tasks.python import BaseOptions, vision
+
+from pgc_data.hands.media import Image
+from pgc_data.hands.types import Hand, Landmarks
+
+
+class MediaPipeHands:
+    """The default backend. With one hand expected it tracks, and skips palm detection while the hand is held."""
+
+    name = "mediapipe"
+
+    def __init__(self, model: Path, hands: int, confidence: float = 0.5) -> None:
+        """Reads the model.
+
+        Args:
+            model: hand landmarker bundle (`.task`).
+            hands: hands to look for in a frame.
+            confidence: least confidence for detection, presence and tracking, 0 to 1.
+        """
+        self._model = model.read_bytes()
+        self._hands = hands
+        self._confidence = confidence
+        self._landmarker: Any = None
+        self._tracking = False
+
+    def start(self, tracking: bool) -> None:
+        """Makes a fresh landmarker, so that nothing of another clip can be seen in this one."""
+        if self._landmarker is not None and not tracking and not self._tracking:
+            return
+        self.close()
+        self._tracking = tracking
+        mode = vision.RunningMode.VIDEO if tracking else vision.RunningMode.IMAGE
+        self._landmarker = vision.HandLandmarker.create_from_options(
+            vision.HandLandmarkerOptions(
+                base_options=BaseOptions(model_asset_buffer=self._model),
+                running_mode=mode,
+                num_hands=self._hands,
+                min_hand_detection_confidence=self._confidence,
+                min_hand_presence_confidence=self._confidence,
+                min_tracking_confidence=self._confidence,
+            )
+        )
+
+    def find(self, image: Image, timestamp_s: float) -> list[Hand]:
+        """See `Backend.find`."""
+        rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb)
+        if self._tracking:
+            result = self._landmarker.detect_for_video(picture, round(timestamp_s * 1000))
+        else:
+            result = self._landmarker.detect(picture)
+        height, width = image.shape[:2]
+        return [
+            _hand(*found, width, height)
+            for found in zip(
+                result.hand_landmarks, result.hand_world_landmarks, result.handedness, strict=True
+            )
+        ]
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        if self._landmarker is not None:
+            self._landmarker.close()
+            self._landmarker = None
+
+
+def _hand(landmarks: Any, world: Any, handedness: Any, width: int, height: int) -> Hand:
+    points = _array(landmarks)
+    category = handedness[0]
+    return Hand(
+        box=landmark_hull(points, width, height),
+        # HandLandmarker gives no other confidence than that of the handedness.
+        score=float(category.score),
+        landmarks=points,
+        world_landmarks=_array(world),
+        handedness=category.category_name,
+        handedness_score=float(category.score),
+    )
+
+
+def _array(landmarks: Any) -> Landmarks:
+    return np.array([(p.x, p.y, p.z) for p in landmarks], dtype=np.float32)
+
+
+def landmark_hull(landmarks: Landmarks, width: int, height: int) -> tuple[float, float, float, float]:
+    """The upright box around (21, 3) normalised landmarks: x, y, width, height in pixels."""
+    x, y = landmarks[:, 0] * width, landmarks[:, 1] * height
+    return float(x.min()), float(y.min()), float(np.ptp(x)), float(np.ptp(y))

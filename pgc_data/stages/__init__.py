@@ -1,0 +1,1 @@
+"""The stages, one module each: a frozen config, and a plain function `run(config) -> summary`."""

@@ -1,0 +1,303 @@
+"""Stage 03: finds hands in every frame of a prepared source; writes frames, hands and their crops."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import polars as pl
+
+from pgc_data.config import Config, option
+from pgc_data.datasets import dataset
+from pgc_data.engines import map_shards
+from pgc_data.errors import DataError
+from pgc_data.hands.extractor import MediaItem, Shard, extract_shard
+from pgc_data.hands.media import DECODED
+from pgc_data.hands.model_file import HandModel, find_hand_model
+from pgc_data.hands.types import Backend
+from pgc_data.progress import Progress
+from pgc_data.stages.summary import Plan
+from pgc_data.storage.files import read_json, sha256_file, write_json
+from pgc_data.storage.parquet import read_table, table_of, write_table
+from pgc_data.storage.source import Source, read_source
+from pgc_data.storage.workspace import Workspace, check_name, stage_lock
+
+log = logging.getLogger(__name__)
+
+# What one worker did on a two-core machine with 320x240 frames; for the estimate of a dry run.
+_FRAMES_PER_SECOND = 35
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractConfig(Config):
+    """What to extract, and how."""
+
+    dataset: str = option(
+        ..., "prepared source: a dataset, or the --name it was prepared under", argument=True
+    )
+    workers: int = option(os.cpu_count() or 1, "worker processes", minimum=1, recorded=False)
+    hand_model: Path | None = option(
+        None, "hand landmarker bundle (.task); found or fetched by default", recorded=False
+    )
+    hands: int | None = option(
+        None, "hands to look for in a frame; what the dataset shows by default", minimum=1
+    )
+    confidence: float = option(0.5, "least confidence of a hand", minimum=0.0, maximum=1.0)
+    margin: float = option(
+        0.2, "added around a hand on every side, as a share of its longer side", minimum=0.0
+    )
+    shard_frames: int = option(1000, "frames after which a shard is full; a clip is never cut", minimum=1)
+    strict: bool = option(False, "fail on the first frame that cannot be decoded", recorded=False)
+    restart: bool = option(False, "remove what an earlier run with other settings wrote", recorded=False)
+
+
+@dataclass(frozen=True)
+class ExtractSummary:
+    """What `extract` did.
+
+    Attributes:
+        source: name of the source.
+        folder: where the tables are.
+        shards: shards in all.
+        redone: shards worked on in this run; the others were there already.
+        counts: frames, decoded, missing, undecodable, with_hand, without_hand, hands, crops.
+        model: where the hand model came from.
+    """
+
+    source: str
+    folder: Path
+    shards: int
+    worked: int
+    counts: Mapping[str, int]
+    model: str
+    exit_code: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        return {
+            "source": self.source, "folder": str(self.folder), "shards": self.shards, "worked": self.worked,
+            "counts": dict(self.counts), "model": self.model,
+        }  # fmt: skip
+
+    def lines(self) -> list[str]:
+        """The result as lines of text."""
+        c = self.counts
+        share = c["with_hand"] / c["decoded"] if c["decoded"] else 0.0
+        return [
+            f"{self.source}: {c['hands']:,} hands in {c['with_hand']:,} of {c['decoded']:,} frames ({share:.1%}), "
+            f"{c['crops']:,} crops",
+            f"  {c['frames']:,} frames asked for = {c['with_hand']:,} with a hand + {c['without_hand']:,} without "
+            f"+ {c['missing']:,} missing + {c['undecodable']:,} undecodable",
+            f"  {self.worked} of {self.shards} shards worked on, {self.shards - self.worked} were done already",
+            f"  hand model: {self.model}",
+            f"  in {self.folder}: frames-*.parquet, hands-*.parquet, ledger.parquet",
+        ]
+
+
+def plan(config: ExtractConfig) -> Plan:
+    """What `run` would read and write, and about how long it would take."""
+    workspace = Workspace(config.workspace)
+    source = read_source(workspace, check_name(config.dataset))
+    items = media_items(workspace.prepared(config.dataset) / "samples.parquet")
+    frames = sum(item.frames for item in items)
+    minutes = frames / _FRAMES_PER_SECOND / min(config.workers, os.cpu_count() or 1) / 60
+    return Plan(
+        (workspace.prepared(config.dataset) / "samples.parquet", source.raw_folder(workspace)),
+        (workspace.extracted(config.dataset),),
+        f"{frames:,} frames of {len(items):,} media, roughly {minutes:,.1f} minutes with {config.workers} workers",
+    )
+
+
+def run(config: ExtractConfig) -> ExtractSummary:
+    """Extracts what is not extracted yet and writes `extracted/NAME/`.
+
+    Raises:
+        ConfigError: a bad name, or no such hand model.
+        DataError: the source is not prepared, an earlier run used other settings, a table cannot be written, a
+            worker died, or with `strict` a frame could not be decoded.
+    """
+    workspace = Workspace(config.workspace)
+    source = read_source(workspace, check_name(config.dataset))
+    samples = workspace.prepared(config.dataset) / "samples.parquet"
+    folder = workspace.extracted(config.dataset)
+    with stage_lock(folder):
+        model = find_hand_model(config.hand_model)
+        facts = _facts(config, source, model, sha256_file(samples))
+        _check_settings(config, folder, facts)
+        shards = _shards(config, workspace, source, media_items(samples), facts)
+        todo = [shard for shard in shards if not shard.stats_path.is_file()]
+        _work(config, folder, todo, model, facts["config"]["hands"])
+        counts = _total(shards)
+        _write_ledger(config, folder, shards, facts)
+        write_json(folder / "summary.json", {"shards": len(shards), "counts": counts})
+    return ExtractSummary(
+        config.dataset, folder, len(shards), len(todo), counts, f"{model.path} ({model.origin})"
+    )
+
+
+def media_items(samples: Path) -> list[MediaItem]:
+    """The media of a samples table in order, each with the frames that its samples cover, merged."""
+    columns = ["media", "media_kind", "fps", "frame_start", "frame_end"]
+    rows = pl.from_arrow(read_table(samples, "samples", columns))
+    assert isinstance(rows, pl.DataFrame)
+    items = []
+    for (media, kind, fps), group in rows.sort("media", "frame_start").group_by(
+        ["media", "media_kind", "fps"], maintain_order=True
+    ):
+        intervals = _merged(zip(group["frame_start"], group["frame_end"], strict=True))
+        items.append(MediaItem(media, kind, fps, tuple(intervals)))
+    return items
+
+
+def _merged(intervals: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sorted intervals with those that touch or overlap joined."""
+    merged: list[tuple[int, int]] = []
+    for start, end in intervals:
+        if merged and start <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _facts(config: ExtractConfig, source: Source, model: HandModel, samples: str) -> dict[str, Any]:
+    """What decides the content of the tables: also their metadata."""
+    recorded = config.recorded()
+    recorded["hands"] = config.hands or dataset(source.dataset).hands
+    return {
+        "source": source.name, "dataset": source.dataset, **source.metadata(), "config": recorded,
+        "backend": "mediapipe", "hand_model_sha256": model.sha256, "samples_sha256": samples,
+    }  # fmt: skip
+
+
+def _check_settings(config: ExtractConfig, folder: Path, facts: dict[str, Any]) -> None:
+    """Refuses to mix shards made with different settings; with `restart`, removes the older ones."""
+    settings = folder / "settings.json"
+    if settings.is_file():
+        earlier = read_json(settings)
+        if earlier == facts:
+            return
+        if not config.restart:
+            raise DataError(
+                f"{folder} was made with other settings ({_difference(earlier, facts)}): pass --restart to remove "
+                "what it holds, or prepare the source under another --name"
+            )
+        for path in [*folder.glob("stats-*.json"), *folder.glob("*.parquet"), folder / "summary.json"]:
+            path.unlink(missing_ok=True)
+    write_json(settings, facts)
+
+
+def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+    before = {**earlier, **earlier.get("config", {})}
+    after = {**now, **now["config"]}
+    changed = [key for key in after if key != "config" and before.get(key) != after[key]]
+    return (
+        "; ".join(f"{key}: {before.get(key)!r}, now {after[key]!r}" for key in changed[:3])
+        or "another version"
+    )
+
+
+def _shards(
+    config: ExtractConfig, workspace: Workspace, source: Source, items: list[MediaItem], facts: dict[str, Any]
+) -> list[Shard]:
+    """Packs media in order until a shard is full. Depends on the data and `shard_frames` alone."""
+    raw, folder = source.raw_folder(workspace), workspace.extracted(config.dataset)
+    if not raw.is_dir():
+        raise DataError(
+            f"the raw folder {raw} is gone: put it back, or run `pgc-data prepare {source.dataset}` again"
+        )
+    packs: list[list[MediaItem]] = [[]]
+    for item in items:
+        if sum(i.frames for i in packs[-1]) >= config.shard_frames:
+            packs.append([])
+        packs[-1].append(item)
+    return [Shard(n, tuple(pack), raw, folder, config.margin, facts) for n, pack in enumerate(packs)]
+
+
+_backend: Backend | None = None
+
+
+def _initialize(log_file: Path, model: Path, hands: int, confidence: float) -> None:
+    """Sets up a worker: its native warnings go to a log file, its networks are its own."""
+    global _backend
+    descriptor = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 2)
+    cv2.setNumThreads(1)
+    # Imported here: it takes a second, and the coordinator does without it.
+    from pgc_data.hands.mediapipe_backend import MediaPipeHands
+
+    _backend = MediaPipeHands(model, hands, confidence)
+
+
+def _extract(shard: Shard) -> tuple[Shard, dict[str, int]]:
+    if _backend is None:
+        raise RuntimeError("the worker was not set up")
+    return shard, extract_shard(shard, _backend)
+
+
+def _work(config: ExtractConfig, folder: Path, todo: list[Shard], model: HandModel, hands: int) -> None:
+    logs = folder / "logs"
+    logs.mkdir(exist_ok=True)
+    arguments = (logs / "native.log", model.path, hands, config.confidence)
+    with Progress("extract", sum(shard.frames for shard in todo), "frames") as progress:
+        found = 0
+        for shard, counts in map_shards(_extract, todo, config.workers, _initialize, arguments):
+            found += counts["hands"]
+            progress.add(counts["frames"], f"{found:,} hands")
+            if config.strict and counts["decoded"] < counts["frames"]:
+                raise DataError(_first_failure(shard))
+
+
+def _first_failure(shard: Shard) -> str:
+    frames = pl.from_arrow(read_table(shard.path("frames"), "frames"))
+    assert isinstance(frames, pl.DataFrame)
+    row = frames.filter(pl.col("status") != DECODED).row(0, named=True)
+    return f"{row['media']}, frame {row['frame']} is {row['status']}: {row['detail']} (--strict)"
+
+
+def _total(shards: list[Shard]) -> dict[str, int]:
+    """Adds the shards' counts up and checks that no frame went missing."""
+    totals: Counter[str] = Counter()
+    for shard in shards:
+        counts = read_json(shard.stats_path)
+        asked = counts["with_hand"] + counts["without_hand"] + counts["missing"] + counts["undecodable"]
+        if not shard.frames == counts["frames"] == asked:
+            raise DataError(
+                f"shard {shard.number} of {shard.folder} should hold {shard.frames} frames, its stats say "
+                f"{counts['frames']} and {asked}: remove {shard.stats_path.name} and run again"
+            )
+        totals.update(counts)
+    return dict(totals)
+
+
+def _write_ledger(config: ExtractConfig, folder: Path, shards: list[Shard], facts: dict[str, Any]) -> None:
+    """One row for every run of frames of a media that could not be read for the same reason."""
+    rows: list[dict[str, Any]] = []
+    for shard in shards:
+        lost = pl.from_arrow(
+            read_table(shard.path("frames"), "frames", ["media", "frame", "status", "detail"])
+        )
+        assert isinstance(lost, pl.DataFrame)
+        for media, frame, status, detail in lost.filter(pl.col("status") != DECODED).iter_rows():
+            last = rows[-1] if rows else None
+            if last and (last["media"], last["reason"], last["end"] + 1) == (media, status, frame):
+                last["end"], last["count"] = frame, last["count"] + 1
+                continue
+            rows.append(
+                {"media": media, "start": frame, "end": frame, "reason": status, "count": 1, "detail": detail}
+            )
+    ledger = [
+        {
+            "stage": "extract", "source": config.dataset, "action": "dropped", "unit": "frames",
+            "item": f"{row['media']}:{row['start']}-{row['end']}", "reason": row["reason"],
+            "count": row["count"], "detail": row["detail"],
+        }
+        for row in rows
+    ]  # fmt: skip
+    write_table(folder / "ledger.parquet", table_of("ledger", ledger), "ledger", facts)

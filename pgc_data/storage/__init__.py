@@ -1,0 +1,1 @@
+"""Files, folders and Parquet: everything that touches the disk in the project's own formats."""

@@ -1,0 +1,116 @@
+"""Files that are whole or not there: temporary name, close, fsync, rename."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pgc_data.errors import DataError
+
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path` to write to; on leaving, syncs it and renames it to `path`.
+
+    When the block raises, the temporary file is removed and `path` stays as it was.
+
+    Raises:
+        DataError: the folder cannot be written, or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        # Gone after a good end; where even that cannot be done, the error above says why.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: OSError) -> DataError:
+    """The error for a path that could not be written, saying why and what to do."""
+    if error.errno == errno.ENOSPC:
+        return DataError(f"no space left to write {path}: free some, then run the same command again")
+    reason = error.strerror or str(error)
+    return DataError(
+        f"cannot write {path}: {reason.lower()}; check the folder, or choose another --workspace"
+    )
+
+
+def ensure_writable(folder: Path) -> None:
+    """Makes `folder` if needed and checks that files can be made in it.
+
+    Raises:
+        DataError: it cannot be made or written.
+    """
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes `data` to `path` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` to `path` atomically: UTF-8, line ends as given."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` to `path` atomically as indented JSON, in the order given."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file that pgc-data wrote.
+
+    Raises:
+        DataError: it is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing") from error
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read as JSON ({error}): remove it and run the stage again"
+        ) from error
+
+
+def sha256_bytes(data: bytes) -> str:
+    """The sha256 of `data`, 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """The sha256 of a JSON value in canonical form."""
+    return sha256_bytes(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+
+
+def sha256_file(path: Path) -> str:
+    """The sha256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

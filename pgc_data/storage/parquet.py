@@ -1,0 +1,172 @@
+"""Reading and writing Parquet: one declared schema a table, files whole or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pgc_data.errors import DataError
+from pgc_data.storage.files import atomic_path
+from pgc_data.storage.schemas import arrow_schema, check_schema, with_metadata
+
+IMAGE_GROUP_ROWS = 1000
+NUMBER_GROUP_ROWS = 100_000
+GROUP_BYTES = 64 << 20
+
+
+class TableWriter:
+    """Writes one Parquet file batch by batch; the file appears under its name when the block ends well.
+
+    A row group ends after `IMAGE_GROUP_ROWS` rows in a table with images (`NUMBER_GROUP_ROWS` in others) or
+    `GROUP_BYTES` of data. Where it ends depends on the rows alone, not on how they came in batches, so that
+    equal tables give equal files.
+
+    Example:
+        >>> with TableWriter(path, arrow_schema("splits")) as writer:  # doctest: +SKIP
+        ...     writer.write(table)
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        """Prepares to write `path` with `schema`, metadata included."""
+        self.rows = 0
+        self._path = path
+        self._schema = schema
+        binary = any(pa.types.is_binary(type_) for _, type_ in _leaves(schema))
+        self._group_rows = IMAGE_GROUP_ROWS if binary else NUMBER_GROUP_ROWS
+        self._group: list[pa.Table] = []
+        self._rows_in_group = 0
+        self._bytes_in_group = 0
+
+    def __enter__(self) -> TableWriter:
+        self._stack = ExitStack()
+        temporary = self._stack.enter_context(atomic_path(self._path))
+        self._writer = pq.ParquetWriter(temporary, self._schema, **_writer_options(self._schema))
+        self._stack.enter_context(self._writer)
+        return self
+
+    def write(self, table: pa.Table) -> None:
+        """Adds rows. Columns must be the schema's, in any order."""
+        table = table.select(self._schema.names).cast(self._schema)
+        ends = np.cumsum(_row_bytes(table))
+        start = 0
+        while start < table.num_rows:
+            done = int(ends[start - 1]) if start else 0
+            by_bytes = int(np.searchsorted(ends, done + GROUP_BYTES - self._bytes_in_group)) + 1
+            stop = min(start + self._group_rows - self._rows_in_group, by_bytes, table.num_rows)
+            self._group.append(table.slice(start, stop - start))
+            self._rows_in_group += stop - start
+            self._bytes_in_group += int(ends[stop - 1]) - done
+            if self._rows_in_group >= self._group_rows or self._bytes_in_group >= GROUP_BYTES:
+                self._end_group()
+            start = stop
+        self.rows += table.num_rows
+
+    def _end_group(self) -> None:
+        if self._group:
+            group = pa.concat_tables(self._group)
+            self._writer.write_table(group, row_group_size=group.num_rows)
+        self._group, self._rows_in_group, self._bytes_in_group = [], 0, 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._stack.__exit__(kind, value, trace)
+            return
+        with self._stack:
+            self._end_group()
+
+
+def _leaves(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType]]:
+    """Parquet's own column paths with their types, such as `image.bytes` and `box.list.element`."""
+    for field in schema:
+        yield from _type_leaves(field.name, field.type)
+
+
+def _type_leaves(path: str, type_: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
+    if pa.types.is_struct(type_):
+        for field in type_:
+            yield from _type_leaves(f"{path}.{field.name}", field.type)
+    elif pa.types.is_list(type_) or pa.types.is_fixed_size_list(type_):
+        yield from _type_leaves(f"{path}.list.element", type_.value_type)
+    else:
+        yield path, type_
+
+
+def _writer_options(schema: pa.Schema) -> dict[str, Any]:
+    """PNG bytes do not compress: no codec and no dictionary for binary columns, zstd for the rest."""
+    leaves = list(_leaves(schema))
+    return {
+        "compression": {path: "none" if pa.types.is_binary(type_) else "zstd" for path, type_ in leaves},
+        "use_dictionary": [path for path, type_ in leaves if pa.types.is_string(type_)],
+        "write_page_index": True,
+        "use_content_defined_chunking": True,
+    }
+
+
+def _row_bytes(table: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Roughly how many bytes each row holds: fixed-size values, and the length of binary ones."""
+    sizes = np.full(table.num_rows, 1, dtype=np.int64)
+    for name in table.column_names:
+        column = table.column(name)
+        if pa.types.is_struct(column.type):
+            column = pc.struct_field(column, 0)
+        if pa.types.is_binary(column.type):
+            sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+        else:
+            sizes += _fixed_bytes(column.type)
+    return sizes
+
+
+def _fixed_bytes(type_: pa.DataType) -> int:
+    if pa.types.is_fixed_size_list(type_):
+        return int(type_.list_size) * _fixed_bytes(type_.value_type)
+    return 8 if pa.types.is_float64(type_) or pa.types.is_int64(type_) else 4
+
+
+def write_table(path: Path, rows: pa.Table, name: str, facts: Mapping[str, Any]) -> int:
+    """Writes `rows` as table `name` of `schemas/` to `path`, atomically. Returns the number of rows."""
+    with TableWriter(path, with_metadata(arrow_schema(name), name, facts)) as writer:
+        writer.write(rows)
+    return writer.rows
+
+
+def table_of(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Rows given as dictionaries, as table `name`; absent nullable columns become null."""
+    return pa.Table.from_pylist(list(rows), schema=arrow_schema(name))
+
+
+def open_parquet(path: Path, name: str) -> pq.ParquetFile:
+    """Opens a Parquet file and checks that it holds table `name`.
+
+    Raises:
+        DataError: it is missing, is not Parquet, or holds other columns.
+    """
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(
+            f"{path} is not a whole Parquet file ({error}): run the stage that wrote it"
+        ) from error
+    try:
+        check_schema(file.schema_arrow, name, str(path))
+    except DataError:
+        file.close()
+        raise
+    return file
+
+
+def read_table(path: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads a whole Parquet file that holds table `name`; see `open_parquet`."""
+    with open_parquet(path, name) as file:
+        return file.read(columns=None if columns is None else list(columns))

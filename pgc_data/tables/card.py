@@ -1,0 +1,137 @@
+"""The dataset card: what a stranger should know before loading a dataset, as Hugging Face reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pgc_data.splits import SPLITS
+from pgc_data.storage.files import write_text
+from pgc_data.storage.schemas import table_schema
+
+
+def write_card(folder: Path, name: str, tables: Mapping[str, Any]) -> None:
+    """Writes `README.md`: licences, splits, classes, columns, and how to load it.
+
+    Args:
+        folder: of the dataset.
+        name: of the dataset.
+        tables: table -> what the manifest says of it.
+    """
+    sources = {s["name"]: s for table in tables.values() for s in table["sources"]}
+    parts = [
+        _front_matter(name, tables),
+        f"# {name}\n",
+        _introduction(tables, sources),
+        _loading(folder, tables),
+        *(_table(kind, table) for kind, table in tables.items()),
+        _provenance(sources, tables),
+    ]
+    write_text(folder / "README.md", "\n".join(parts))
+
+
+def _front_matter(name: str, tables: Mapping[str, Any]) -> str:
+    lines = [
+        "---",
+        f"pretty_name: {json.dumps(name)}",
+        "license: other",
+        "tags:",
+        "- gesture-recognition",
+        "configs:",
+    ]
+    for kind, table in tables.items():
+        lines += [f"- config_name: {kind}", "  data_files:"]
+        for split in SPLITS:
+            if table["rows"][split]:
+                # `datasets` calls the middle split validation.
+                label = "validation" if split == "val" else split
+                lines += [f"  - split: {label}", f"    path: {kind}/{split}-*.parquet"]
+    return "\n".join([*lines, "---", ""])
+
+
+def _introduction(tables: Mapping[str, Any], sources: Mapping[str, Any]) -> str:
+    kinds = {"crops": "hand images", "windows": "hand-landmark windows"}
+    what = " and ".join(f"{sum(t['rows'].values()):,} {kinds[kind]}" for kind, t in tables.items())
+    drawn = [s for s in sources.values() if s["synthetic"]]
+    text = f"{what}, made with pgc-data from {', '.join(sources)}.\n"
+    if drawn:
+        text += f"\nThe images of {', '.join(s['name'] for s in drawn)} are drawn, not photographed.\n"
+    return text
+
+
+def _loading(folder: Path, tables: Mapping[str, Any]) -> str:
+    first = next(iter(tables))
+    return (
+        "## Loading\n\n```python\n"
+        "import datasets, polars\n\n"
+        f'd = datasets.load_dataset("{folder.name}", "{first}")        # this folder, as a path\n'
+        f'p = polars.scan_parquet("{folder.name}/{first}/train-*.parquet")\n```\n\n'
+        "No row of a group (`group_id`: a person, else a video) lies in two splits; `splits.parquet` says which "
+        "group lies where.\n"
+    )
+
+
+def _table(kind: str, table: Mapping[str, Any]) -> str:
+    classes = table["classes"]
+    head = ["class", *SPLITS, "all"]
+    rows = [
+        [name, *(f"{table['class_rows'][s].get(name, 0):,}" for s in SPLITS),
+         f"{sum(table['class_rows'][s].get(name, 0) for s in SPLITS):,}"]
+        for name in classes
+    ]  # fmt: skip
+    rows.append(["**rows**", *(f"{table['rows'][s]:,}" for s in SPLITS), f"{sum(table['rows'].values()):,}"])
+    rows.append(
+        ["**groups**", *(f"{table['groups'][s]:,}" for s in SPLITS), f"{sum(table['groups'].values()):,}"]
+    )
+    proof = (
+        f"Split: {table['split']}. The class farthest from the wanted ratios "
+        f"({' / '.join(f'{r:.0%}' for r in table['ratios'])}) is {table['worst_where'][1]} in "
+        f"{table['worst_where'][0]}, by {table['worst']:.2f} percentage points."
+    )
+    columns = [[f"`{c.name}`", f"`{c.type}`", c.description + (f" ({c.unit})" if c.unit else "")]
+               for c in table_schema(kind).columns]  # fmt: skip
+    sizes = "".join(f" {name} = {value}." for name, value in table["sizes"].items())
+    return "\n".join(
+        [
+            f"## {kind}\n",
+            f"Vocabulary `{table['vocabulary']}`.{sizes}\n",
+            _markdown(head, rows),
+            "",
+            proof,
+            *(f"- {line}" for line in table["unmet"]),
+            "",
+            _markdown(["column", "type", "holds"], columns),
+            "",
+        ]
+    )
+
+
+def _provenance(sources: Mapping[str, Any], tables: Mapping[str, Any]) -> str:
+    rows = [
+        [s["name"], s["dataset"], f"[{s['licence']}]({s['licence_url']})", s["citation"]]
+        for s in sources.values()
+    ]
+    dropped = [
+        [kind, d["source"], d["reason"], d["label"] or "", f"{d['count']:,}", d["detail"] or ""]
+        for kind, table in tables.items()
+        for d in table["dropped"]
+    ]
+    return "\n".join(
+        [
+            "## Sources and licences\n",
+            _markdown(["source", "dataset", "licence", "cite"], rows),
+            "",
+            "## What was left out\n",
+            _markdown(["table", "source", "reason", "label", "count", "why"], dropped)
+            if dropped
+            else "Nothing.",
+            "",
+        ]
+    )
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,125 @@
+"""The crops table: one row a hand image."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from pgc_data.datasets.vocabularies import Vocabulary
+from pgc_data.storage.parquet import open_parquet, read_table
+from pgc_data.storage.schemas import arrow_schema, conform
+from pgc_data.tables.inputs import EXCLUDED, ExtractedSource, label_frames
+
+_COPIED = ("frame", "hand_index", "handedness", "score", "box", "landmarks", "phash")
+Drops = Counter[tuple[str, str | None]]
+
+
+@dataclass(frozen=True)
+class CropsBuilder:
+    """Selects and writes crops.
+
+    Attributes:
+        vocabulary: classes and labels.
+        min_size: least width and height of a crop, pixels.
+    """
+
+    vocabulary: Vocabulary
+    min_size: int
+
+    name = "crops"
+    unit = "hands"
+
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the table."""
+        return arrow_schema("crops")
+
+    def sizes(self) -> dict[str, int]:
+        """Named dimensions of the schema: none."""
+        return {}
+
+    def count(self, source: ExtractedSource, shard: int) -> tuple[pl.DataFrame, Drops]:
+        """What a shard would give: `group_id, class_id, n`, and hands dropped by (reason, label)."""
+        chosen, drops = self._select(source, shard)
+        return chosen.group_by("group_id", "class_id").agg(n=pl.len()), drops
+
+    def _select(self, source: ExtractedSource, shard: int) -> tuple[pl.DataFrame, Drops]:
+        columns = ["media", "frame", "crop_box"]
+        hands = pl.from_arrow(read_table(source.shard("hands", shard), "hands", columns))
+        assert isinstance(hands, pl.DataFrame)
+        hands = hands.with_row_index("row").with_columns(
+            width=pl.col("crop_box").arr.get(2), height=pl.col("crop_box").arr.get(3)
+        )
+        small = pl.min_horizontal("width", "height") < self.min_size
+        facts = source.samples.select("sample_id", "label", "video_id", "subject_id", "group_id")
+        rows = (
+            hands.join(label_frames(hands, source.samples), on="row", maintain_order="left")
+            .join(facts, on="sample_id", how="left", maintain_order="left")
+            .with_columns(
+                reason=pl.coalesce(
+                    "reason",
+                    pl.when(pl.col("crop_box").is_null()).then(pl.lit("outside_image")),
+                    pl.when(small).then(pl.lit("too_small")),
+                )
+            )
+        )
+        dropped = rows.filter(pl.col("reason").is_not_null()).group_by("reason", "label").len()
+        drops: Drops = Counter({(reason, label): n for reason, label, n in dropped.iter_rows()})
+        return rows.filter(pl.col("reason").is_null() & (pl.col("class_id") != EXCLUDED)), drops
+
+    def rows(self, source: ExtractedSource, shard: int, split_of: Mapping[str, str]) -> Iterator[pa.Table]:
+        """The shard's crops with their split, in the order of frames, at most 1,000 at a time."""
+        chosen, _ = self._select(source, shard)
+        chosen = chosen.with_columns(
+            split=pl.col("group_id").replace_strict(split_of, return_dtype=pl.String)
+        )
+        numbers = chosen["row"].to_numpy()
+        offset = 0
+        with open_parquet(source.shard("hands", shard), "hands") as file:
+            # One row group at a time: iter_batches over the whole file would keep them all in memory.
+            for group in range(file.num_row_groups):
+                hands = file.read_row_group(group, columns=["media", "crop", *_COPIED])
+                first, last = np.searchsorted(numbers, [offset, offset + hands.num_rows])
+                if last > first:
+                    taken = hands.take(pa.array(numbers[first:last] - offset))
+                    yield self._table(taken, chosen.slice(int(first), int(last - first)), source)
+                offset += hands.num_rows
+
+    def _table(self, hands: pa.Table, chosen: pl.DataFrame, source: ExtractedSource) -> pa.Table:
+        """Rows of the hands table and what was found for them, as rows of the crops table."""
+        n = len(chosen)
+        names = pa.array(_image_paths(hands, source.source.name), pa.string())
+        image = pa.StructArray.from_arrays([hands["crop"].combine_chunks(), names], names=["bytes", "path"])
+        columns: dict[str, Any] = {
+            "image": image,
+            "image_path": names,
+            "label": [self.vocabulary.classes[c] for c in chosen["class_id"]],
+            "native_label": chosen["label"].to_arrow(),
+            "source": [source.source.name] * n,
+            "dataset": [source.source.dataset] * n,
+            "licence": [source.source.licence] * n,
+            **{name: hands[name] for name in _COPIED},
+        }
+        for name in (
+            "split",
+            "class_id",
+            "sample_id",
+            "video_id",
+            "subject_id",
+            "group_id",
+            "width",
+            "height",
+        ):
+            columns[name] = chosen[name].to_arrow()
+        return conform(columns, self.schema())
+
+
+def _image_paths(hands: pa.Table, source: str) -> list[str]:
+    """File names that the crops would have as loose files: source/media/frame_hand.png."""
+    keys = zip(*(hands[name].to_pylist() for name in ("media", "frame", "hand_index")), strict=True)
+    return [f"{source}/{media}/{frame:06d}_{hand}.png" for media, frame, hand in keys]

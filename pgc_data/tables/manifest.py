@@ -1,0 +1,41 @@
+"""A dataset's manifest: every file with rows, bytes and sha256, and what each table was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pgc_data import __version__
+from pgc_data.storage.files import read_json, sha256_file, write_json
+
+MANIFEST_FILE = "manifest.json"
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a dataset folder, or one without tables where there is none."""
+    path = folder / MANIFEST_FILE
+    return dict(read_json(path)) if path.is_file() else {"tables": {}, "files": []}
+
+
+def describe_files(folder: Path) -> list[dict[str, Any]]:
+    """Path, rows (of Parquet files), bytes and sha256 of the files of a dataset, in the order of their paths."""
+    paths = [*folder.glob("*/*.parquet"), *folder.glob("*.parquet"), *folder.glob("README.md")]
+    return [
+        {
+            "path": path.relative_to(folder).as_posix(),
+            "rows": pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None,
+            "bytes": path.stat().st_size,
+            "sha256": sha256_file(path),
+        }
+        for path in sorted(paths)
+        if not path.relative_to(folder).parts[0].startswith(".") and path.parent.name != "audit"
+    ]
+
+
+def write_manifest(folder: Path, tables: Mapping[str, Any]) -> None:
+    """Writes `manifest.json`, the last file of a dataset: what it names is whole."""
+    value = {"pgc_data_version": __version__, "tables": dict(tables), "files": describe_files(folder)}
+    write_json(folder / MANIFEST_FILE, value)

@@ -1,0 +1,224 @@
+"""The windows table: one row a landmark window."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pgc_data.datasets.vocabularies import Vocabulary
+from pgc_data.features import (
+    SCHEMA,
+    SCHEMA_NAME,
+    Windows,
+    choose_rows,
+    cut_windows,
+    frame_features,
+    interval_labels,
+)
+from pgc_data.features.sequence import NO_TRACK, HandSequence
+from pgc_data.storage.parquet import read_table
+from pgc_data.storage.schemas import arrow_schema, conform
+from pgc_data.tables.crops import Drops
+from pgc_data.tables.inputs import EXCLUDED, ExtractedSource, label_frames
+
+_HANDS = ["media", "frame", "track_id", "handedness", "score", "landmarks"]
+_JOINTS = len(SCHEMA.joint_names)
+_Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Clip:
+    """One media's labelled windows, of T grid frames out of M.
+
+    Attributes:
+        media: as in samples.
+        windows: the K windows that have a label.
+        class_id: (K,) class of each.
+        sample: (K,) row of `ExtractedSource.samples` that most of its frames of that class lie in.
+        source_rows: (K, T) row of `frames` nearest to each grid frame.
+        times: (K,) seconds, first grid frame.
+        frames: the media's rows of the frames table.
+        handedness: (N,) of the hand kept in each of those rows, None where there is none.
+        dropped: windows dropped, by reason.
+    """
+
+    media: str
+    windows: Windows
+    class_id: _Ints
+    sample: _Ints
+    source_rows: _Ints
+    times: NDArray[np.float64]
+    frames: pl.DataFrame
+    handedness: list[str | None]
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class WindowsBuilder:
+    """Cuts and writes windows.
+
+    Attributes:
+        vocabulary: classes and labels.
+        length: grid frames of a window, T.
+        stride: grid frames from one window to the next.
+    """
+
+    vocabulary: Vocabulary
+    length: int
+    stride: int
+
+    name = "windows"
+    unit = "windows"
+
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the table."""
+        return arrow_schema("windows", **self.sizes())
+
+    def sizes(self) -> dict[str, int]:
+        """Named dimensions of the schema: frames of a window, features of a frame."""
+        return {"T": self.length, "F": SCHEMA.frame_dims}
+
+    def count(self, source: ExtractedSource, shard: int) -> tuple[pl.DataFrame, Drops]:
+        """What a shard would give: `group_id, class_id, n`, and windows dropped by (reason, None)."""
+        drops: Drops = Counter()
+        parts = [pl.DataFrame(schema={"group_id": pl.String, "class_id": pl.Int64})]
+        for clip in self._clips(source, shard):
+            drops.update({(reason, None): n for reason, n in clip.dropped.items()})
+            groups = source.samples["group_id"].gather(clip.sample)
+            parts.append(pl.DataFrame({"group_id": groups, "class_id": clip.class_id}))
+        return pl.concat(parts).group_by("group_id", "class_id").agg(n=pl.len()), drops
+
+    def rows(self, source: ExtractedSource, shard: int, split_of: Mapping[str, str]) -> Iterator[pa.Table]:
+        """The shard's windows with their split, clip by clip, in the order of time."""
+        for clip in self._clips(source, shard):
+            if clip.class_id.size:
+                yield self._table(clip, source, split_of)
+
+    def _clips(self, source: ExtractedSource, shard: int) -> Iterator[_Clip]:
+        columns = ["media", "frame", "timestamp_s", "image_width", "image_height"]
+        frames = pl.from_arrow(read_table(source.shard("frames", shard), "frames", columns))
+        hands = pl.from_arrow(read_table(source.shard("hands", shard), "hands", _HANDS))
+        assert isinstance(frames, pl.DataFrame)
+        assert isinstance(hands, pl.DataFrame)
+        hands = hands.filter(pl.col("landmarks").is_not_null())
+        hands_of = hands.partition_by("media", as_dict=True)
+        for (media,), table in frames.partition_by("media", as_dict=True, maintain_order=True).items():
+            # A media of which no frame was decoded has no size, and nothing to cut windows from.
+            if table["image_width"].count():
+                yield self._clip(str(media), table, hands_of.get((media,), hands.clear()), source)
+
+    def _clip(self, media: str, frames: pl.DataFrame, hands: pl.DataFrame, source: ExtractedSource) -> _Clip:
+        sequence, handedness = _one_hand(frames, hands)
+        features = frame_features(sequence)
+        windows = cut_windows(features, self.length, self.stride)
+        class_of, sample_of = _frame_labels(media, frames, source.samples)
+        class_ids = class_of[features.source_index]
+        labels = interval_labels(class_ids, windows.start, self.length, self.vocabulary.background_id)
+        kept = labels.kept
+        within = windows.start[kept][:, None] + np.arange(self.length)
+        rows = features.source_index[within]
+        return _Clip(
+            media=media,
+            windows=Windows(
+                windows.features[kept], windows.usable[kept], windows.start[kept],
+                windows.usable_fraction[kept], windows.dropped,
+            ),
+            class_id=labels.class_id[kept],
+            sample=_main_sample(sample_of[rows], class_ids[within] == labels.class_id[kept][:, None]),
+            source_rows=rows,
+            times=features.times[windows.start[kept]],
+            frames=frames,
+            handedness=handedness,
+            dropped=+Counter({**labels.dropped(), "too_few_usable_frames": windows.dropped}),
+        )  # fmt: skip
+
+    def _table(self, clip: _Clip, source: ExtractedSource, split_of: Mapping[str, str]) -> pa.Table:
+        n = clip.class_id.size
+        facts = source.samples[clip.sample]
+        name, grid = source.source.name, SCHEMA.rules.grid_hz
+        number = clip.frames["frame"].to_numpy()
+        first, last = number[clip.source_rows[:, 0]], number[clip.source_rows[:, -1]]
+        columns: dict[str, Any] = {
+            "split": [split_of[group] for group in facts["group_id"]],
+            "label": [self.vocabulary.classes[c] for c in clip.class_id],
+            "class_id": clip.class_id,
+            "source": [name] * n,
+            "window_id": [
+                f"{name}/{clip.media}:{start}+{self.length}@{grid:g}" for start in clip.windows.start
+            ],
+            "dataset": [source.source.dataset] * n,
+            "frame_start": first,
+            "frame_end": last,
+            "time_start_s": clip.times,
+            "fps_source": facts["fps"].to_arrow(),
+            "fps_grid": np.full(n, grid),
+            "handedness": [_main_hand(clip.handedness, rows) for rows in clip.source_rows.tolist()],
+            "features": _nested(clip.windows.features),
+            "usable": _nested(clip.windows.usable),
+            "usable_fraction": clip.windows.usable_fraction,
+            "has_z": np.ones(n, dtype=bool),
+            "native_label": facts["label"].to_arrow(),
+            "feature_schema": [SCHEMA_NAME] * n,
+            "licence": [source.source.licence] * n,
+        }
+        for column in ("sample_id", "video_id", "subject_id", "group_id"):
+            columns[column] = facts[column].to_arrow()
+        return conform(columns, self.schema())
+
+
+def _one_hand(frames: pl.DataFrame, hands: pl.DataFrame) -> tuple[HandSequence, list[str | None]]:
+    """The hand followed through a media's frames, and its handedness in each of them."""
+    row_of = {number: row for row, number in enumerate(frames["frame"])}
+    at = np.array([row_of[number] for number in hands["frame"]], dtype=np.int64)
+    points = hands["landmarks"].to_numpy().reshape(-1, _JOINTS, 3).astype(np.float64)
+    width, height = (int(frames[c].drop_nulls()[0]) for c in ("image_width", "image_height"))
+    chosen = choose_rows(
+        frame_index=at, landmarks=points, score=hands["score"].to_numpy().astype(np.float64),
+        frames=frames.height, width=width, height=height,
+    )  # fmt: skip
+    seen = chosen >= 0
+    landmarks = np.full((frames.height, _JOINTS, 3), np.nan)
+    landmarks[seen] = points[chosen[seen]]
+    tracks = np.full(frames.height, NO_TRACK, dtype=np.int64)
+    tracks[seen] = hands["track_id"].to_numpy()[chosen[seen]]
+    sides = hands["handedness"].to_list()
+    sequence = HandSequence(landmarks, frames["timestamp_s"].to_numpy(), tracks, width, height)
+    return sequence, [sides[row] if row >= 0 else None for row in chosen.tolist()]
+
+
+def _frame_labels(media: str, frames: pl.DataFrame, samples: pl.DataFrame) -> tuple[_Ints, _Ints]:
+    """Class and row of the sample of each frame; -1 where it has none that counts."""
+    mine = samples.with_row_index("sample").filter(pl.col("media") == media)
+    labels = label_frames(frames.with_row_index("row"), mine).join(
+        mine.select("sample_id", "sample"), on="sample_id", how="left", maintain_order="left"
+    )
+    sample = labels["sample"].cast(pl.Int64).fill_null(EXCLUDED).to_numpy()
+    return labels["class_id"].to_numpy(), sample
+
+
+def _main_sample(samples: _Ints, counted: NDArray[np.bool_]) -> _Ints:
+    """The commonest of each row's samples (K, T), among the frames that count; the first on a tie."""
+    chosen = [
+        Counter(row[mask].tolist()).most_common(1)[0][0] for row, mask in zip(samples, counted, strict=True)
+    ]
+    return np.asarray(chosen, dtype=np.int64)
+
+
+def _main_hand(handedness: list[str | None], rows: list[int]) -> str | None:
+    known = Counter(side for row in rows if (side := handedness[row]) is not None)
+    return known.most_common(1)[0][0] if known else None
+
+
+def _nested(values: NDArray[Any]) -> pa.Array:
+    """An array (K, A, B, ...) as K fixed-size lists of A fixed-size lists of B ..."""
+    result = pa.array(np.ascontiguousarray(values).ravel())
+    for size in reversed(values.shape[1:]):
+        result = pa.FixedSizeListArray.from_arrays(result, size)
+    return result

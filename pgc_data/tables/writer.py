@@ -1,0 +1,89 @@
+"""Writing a table as `<split>-NNNNN-of-NNNNN.parquet`, in a folder that appears when it is whole."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pgc_data.splits import SPLITS
+from pgc_data.storage.files import ensure_writable, unwritable
+from pgc_data.storage.parquet import TableWriter
+
+FILE_BYTES = 500 << 20
+
+
+class SplitWriter:
+    """Writes rows to the file of their split; files end after about `FILE_BYTES`.
+
+    Everything is written below `<folder>.incomplete`, which replaces `folder` when the block ends well.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        """Prepares to write `folder` with `schema`, metadata included."""
+        self._folder = folder
+        self._partial = folder.with_name(f".{folder.name}.incomplete")
+        self._schema = schema
+        self._open: dict[str, tuple[TableWriter, ExitStack]] = {}
+        self._bytes = dict.fromkeys(SPLITS, 0)
+        self._files: dict[str, list[Path]] = {split: [] for split in SPLITS}
+        self.rows = dict.fromkeys(SPLITS, 0)
+
+    def __enter__(self) -> SplitWriter:
+        shutil.rmtree(self._partial, ignore_errors=True)
+        ensure_writable(self._partial)
+        return self
+
+    def write(self, table: pa.Table) -> None:
+        """Adds rows, each to the split that its `split` column names."""
+        for split in SPLITS:
+            rows = table.filter(pc.equal(table["split"], split))
+            if rows.num_rows:
+                self._writer(split).write(rows)
+                self.rows[split] += rows.num_rows
+                self._bytes[split] += rows.nbytes
+                if self._bytes[split] >= FILE_BYTES:
+                    self._close(split)
+
+    def _writer(self, split: str) -> TableWriter:
+        if split not in self._open:
+            path = self._partial / f"{split}-{len(self._files[split]):05d}.parquet"
+            self._files[split].append(path)
+            stack = ExitStack()
+            self._open[split] = (stack.enter_context(TableWriter(path, self._schema)), stack)
+        return self._open[split][0]
+
+    def _close(self, split: str) -> None:
+        _, stack = self._open.pop(split)
+        stack.close()
+        self._bytes[split] = 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            for _, stack in self._open.values():
+                stack.__exit__(kind, value, trace)
+            shutil.rmtree(self._partial, ignore_errors=True)
+            return
+        for split in list(self._open):
+            self._close(split)
+        try:
+            self._publish()
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
+
+    def _publish(self) -> None:
+        for files in self._files.values():
+            for path in files:
+                path.rename(path.with_name(f"{path.stem}-of-{len(files):05d}.parquet"))
+        old = self._folder.with_name(f".{self._folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if self._folder.exists():
+            self._folder.replace(old)
+        self._partial.replace(self._folder)
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,59 @@
+"""A workspace with a small IPN-like source, extracted by a recorded backend: no MediaPipe, no processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from factories import RecordedBackend, annotate, drawn_hand, frames
+
+from pgc_data.hands.extractor import extract_shard
+from pgc_data.hands.model_file import HandModel
+from pgc_data.stages import extract, prepare
+
+LABELS = {"D0X": (1, 20), "B0A": (21, 60), "G05": (61, 90), "G10": (91, 100)}
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """Makes `extract.run` use a recorded backend in this process; set `.hands` to change what it finds."""
+
+    class Recorded:
+        # The corner tells videos apart, so that no two of them give the same hand.
+        hands = staticmethod(lambda image, timestamp_s: [drawn_hand(timestamp_s + image[-1, -1, 0] / 50)])
+        shards: list[int] = []  # noqa: RUF012
+
+    def in_process(function, shards, workers, initialize, arguments):
+        for shard in shards:
+            Recorded.shards.append(shard.number)
+            yield shard, extract_shard(shard, RecordedBackend(Recorded.hands))
+
+    Recorded.shards = []
+    monkeypatch.setattr(extract, "map_shards", in_process)
+    monkeypatch.setattr(
+        extract, "find_hand_model", lambda given: HandModel(Path("m.task"), "0" * 64, "recorded")
+    )
+    return Recorded
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """Six people with one video of 100 frames each, prepared as `ipn` in `tmp_path`."""
+    raw = tmp_path / "raw" / "ipn"
+    rows = []
+    for person in range(6):
+        video = f"1CM1_{person}_R_#{person}"
+        frames(raw, video, 100)
+        rows += [f"{video},{label},1,{a},{b},{b - a + 1}" for label, (a, b) in LABELS.items()]
+    annotate(raw, rows)
+    (raw / "Annot_TrainList.txt").write_text("\r\n".join(r for r in rows if not r.startswith("1CM1_5")))
+    (raw / "Annot_TestList.txt").write_text("\r\n".join(r for r in rows if r.startswith("1CM1_5")))
+    prepare.run(prepare.PrepareConfig(workspace=tmp_path, dataset="ipn"))
+    return tmp_path
+
+
+@pytest.fixture
+def extracted(prepared, recorded):
+    """`prepared`, extracted in shards of two videos."""
+    extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn", shard_frames=200))
+    return prepared

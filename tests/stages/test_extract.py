@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+from factories import drawn_hand
+
+from pgc_data.errors import ConfigError, DataError
+from pgc_data.stages import extract
+from pgc_data.stages.extract import ExtractConfig
+
+
+def run(workspace, **settings):
+    return extract.run(ExtractConfig(workspace=workspace, dataset="ipn", **{"shard_frames": 200, **settings}))
+
+
+def table(workspace, name):
+    return pl.read_parquet(workspace / "extracted" / "ipn" / f"{name}-*.parquet")
+
+
+def files(workspace):
+    folder = workspace / "extracted" / "ipn"
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")}
+
+
+def test_frames_and_hands_are_written_and_counted(prepared, recorded):
+    summary = run(prepared)
+    assert (summary.shards, summary.worked) == (3, 3)
+    assert summary.counts == {
+        "frames": 600, "decoded": 600, "missing": 0, "undecodable": 0, "with_hand": 600, "without_hand": 0,
+        "hands": 600, "crops": 600,
+    }  # fmt: skip
+    hands = table(prepared, "hands")
+    assert hands.height == 600
+    assert hands["track_id"].unique().to_list() == [0]
+    first = hands.row(0, named=True)
+    crop = cv2.imdecode(np.frombuffer(first["crop"], np.uint8), 1)
+    assert crop.shape[:2] == (first["crop_box"][3], first["crop_box"][2])
+    assert len(first["phash"]) == 16
+
+
+def test_conservation_with_every_kind_of_frame(prepared, recorded):
+    folder = prepared / "raw" / "ipn" / "frames" / "1CM1_0_R_#0"
+    (folder / "1CM1_0_R_#0_000010.jpg").unlink()
+    (folder / "1CM1_0_R_#0_000011.jpg").unlink()
+    (folder / "1CM1_0_R_#0_000050.jpg").write_bytes(b"")
+    far = replace(drawn_hand(), box=(900.0, 900.0, 5.0, 5.0))
+    recorded.hands = lambda image, t: (
+        [] if image.mean() < 20 else [drawn_hand(t), far] if image.mean() > 90 else [far]
+    )
+    counts = run(prepared).counts
+    assert (
+        counts["frames"]
+        == 600
+        == counts["with_hand"] + counts["without_hand"] + counts["missing"] + counts["undecodable"]
+    )
+    assert (counts["missing"], counts["undecodable"]) == (2, 1)
+    frames, hands = table(prepared, "frames"), table(prepared, "hands")
+    assert frames.height == 600
+    assert hands.height == counts["hands"] == frames["hands"].sum()
+    assert hands["crop"].count() == counts["crops"] < counts["hands"]
+    ledger = pl.read_parquet(prepared / "extracted" / "ipn" / "ledger.parquet")
+    assert ledger.select("item", "reason", "count").rows() == [
+        ("frames/1CM1_0_R_#0:10-11", "missing", 2), ("frames/1CM1_0_R_#0:50-50", "undecodable", 1),
+    ]  # fmt: skip
+
+
+def test_a_frame_that_goes_missing_from_a_shard_is_caught(prepared, recorded):
+    run(prepared)
+    stats = prepared / "extracted" / "ipn" / "stats-00001.json"
+    counts = json.loads(stats.read_text())
+    stats.write_text(json.dumps({**counts, "without_hand": counts["without_hand"] - 1}))
+    with pytest.raises(DataError, match=r"shard 1 .* should hold 200 frames"):
+        run(prepared)
+
+
+def test_a_second_run_redoes_nothing(prepared, recorded):
+    run(prepared)
+    before = files(prepared)
+    assert run(prepared).worked == 0
+    assert recorded.shards == [0, 1, 2]
+    assert files(prepared) == before
+
+
+def test_a_run_that_was_stopped_goes_on_and_ends_the_same(prepared, recorded, tmp_path):
+    run(prepared)
+    whole = files(prepared)
+    folder = prepared / "extracted" / "ipn"
+    (folder / "stats-00001.json").unlink()
+    (folder / "hands-00001.parquet").write_bytes(b"half")
+    (folder / "summary.json").unlink()
+    assert run(prepared).worked == 1
+    assert files(prepared) == whole
+
+
+def test_other_settings_are_not_mixed_in(prepared, recorded):
+    run(prepared)
+    with pytest.raises(DataError, match=r"made with other settings \(margin: 0.2, now 0.5\): pass --restart"):
+        run(prepared, margin=0.5)
+    assert run(prepared, margin=0.5, restart=True).worked == 3
+    assert run(prepared, margin=0.5, workers=7).worked == 0
+
+
+def test_strict_stops_at_the_first_frame_that_cannot_be_decoded(prepared, recorded):
+    (prepared / "raw" / "ipn" / "frames" / "1CM1_2_R_#2" / "1CM1_2_R_#2_000007.jpg").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"1CM1_2_R_#2, frame 7 is undecodable: .*--strict"):
+        run(prepared, strict=True)
+    assert run(prepared).counts["undecodable"] == 1
+
+
+def test_shards_do_not_depend_on_workers_and_never_cut_a_video(prepared):
+    items = extract.media_items(prepared / "prepared" / "ipn" / "samples.parquet")
+    assert [(item.frames, item.intervals) for item in items] == [(100, ((1, 100),))] * 6
+
+
+@pytest.mark.parametrize(
+    ("intervals", "merged"),
+    [
+        ([(1, 5), (6, 9)], [(1, 9)]),
+        ([(1, 5), (8, 9)], [(1, 5), (8, 9)]),
+        ([(1, 9), (3, 5), (10, 12)], [(1, 12)]),
+    ],
+)
+def test_frames_wanted_twice_are_read_once(intervals, merged):
+    assert extract._merged(iter(intervals)) == merged
+
+
+def test_bad_calls_are_clear_errors(prepared, recorded, tmp_path):
+    with pytest.raises(DataError, match="nowhere is not prepared"):
+        extract.run(ExtractConfig(workspace=prepared, dataset="nowhere"))
+    with pytest.raises(ConfigError, match="workers=0 is too small"):
+        ExtractConfig(dataset="ipn", workers=0)
+    (prepared / "raw" / "ipn").rename(prepared / "raw" / "moved")
+    with pytest.raises(DataError, match=r"the raw folder .* is gone"):
+        run(prepared)
+
+
+def test_a_dry_run_estimates(prepared):
+    lines = extract.plan(ExtractConfig(workspace=prepared, dataset="ipn")).lines()
+    assert any("600 frames of 6 media" in line for line in lines)

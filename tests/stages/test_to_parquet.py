@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from factories import drawn_hand
+
+from pgc_data.errors import ConfigError, DataError
+from pgc_data.stages import audit, extract, to_parquet
+from pgc_data.stages.to_parquet import ToParquetConfig
+from pgc_data.storage.schemas import arrow_schema, read_metadata
+from pgc_data.tables.crops import CropsBuilder
+from pgc_data.tables.inputs import label_frames
+
+
+def run(workspace, **settings):
+    given = {"datasets": ("ipn",), "vocabulary": "pointing", "name": "d", **settings}
+    return to_parquet.run(ToParquetConfig(workspace=workspace, **given))
+
+
+def rows(workspace, kind="crops", name="d"):
+    return pl.read_parquet(workspace / "parquet" / name / kind / "*.parquet")
+
+
+def files(workspace, name="d"):
+    folder = workspace / "parquet" / name
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.parquet")}
+
+
+def test_crops_equal_hands_less_drops(extracted):
+    table = run(extracted).tables["crops"]
+    crops = rows(extracted)
+    assert crops.height == sum(table["rows"].values()) == 600 - 120
+    assert table["dropped"] == [
+        {"source": "ipn", "reason": "excluded_label", "label": "D0X", "count": 120,
+         "detail": "non-gesture frames hold any hand shape, pointing ones too; PGC skips them as well"},
+    ]  # fmt: skip
+    ledger = pl.read_parquet(extracted / "parquet" / "d" / "ledger" / "crops.parquet")
+    assert ledger["count"].sum() + crops.height == 600
+    assert crops["label"].value_counts().sort("label").rows() == [("not_pointing", 240), ("pointing", 240)]
+
+
+def test_the_columns_say_where_a_crop_comes_from(extracted):
+    run(extracted)
+    row = rows(extracted).filter(pl.col("video_id") == "1CM1_3_R_#3").row(0, named=True)
+    assert row["image"]["path"] == row["image_path"] == "ipn/frames/1CM1_3_R_#3/000021_0.png"
+    assert (row["frame"], row["native_label"], row["label"], row["class_id"]) == (21, "B0A", "pointing", 1)
+    assert (row["subject_id"], row["group_id"], row["licence"]) == ("1CM1_3", "ipn:1CM1_3", "CC BY 4.0")
+    assert row["sample_id"] == "1CM1_3_R_#3:21-60:B0A"
+
+
+def test_a_subject_lies_in_one_split_and_the_audit_agrees(extracted):
+    run(extracted, table=("crops", "windows"))
+    for kind in ("crops", "windows"):
+        sides = rows(extracted, kind).group_by("subject_id").agg(pl.col("split").n_unique())
+        assert sides["split"].to_list() == [1] * 6
+    summary = audit.run(audit.AuditConfig(workspace=extracted, path="d"))
+    assert summary.exit_code == 0
+    assert not [f for f in summary.audit.findings if f.severity in {"leak", "damage"}]
+
+
+def test_files_carry_schema_metadata_and_sizes(extracted):
+    run(extracted, table=("crops", "windows"), frames=12)
+    folder = extracted / "parquet" / "d"
+    crops = pq.read_schema(next((folder / "crops").glob("*.parquet")))
+    windows = pq.read_schema(next((folder / "windows").glob("*.parquet")))
+    assert crops.equals(arrow_schema("crops"))
+    assert windows.equals(arrow_schema("windows", T=12, F=147))
+    assert read_metadata(windows)["feature_schema"]["name"] == "feature-schema-v1"
+    assert read_metadata(crops)["classes"] == ["not_pointing", "pointing"]
+    assert read_metadata(crops)["sources"][0]["citation"].startswith("Benitez-Garcia")
+    features = json.loads(crops.metadata[b"huggingface"])["info"]["features"]
+    assert features["image"] == {"_type": "Image"}
+    assert features["class_id"] == {"names": ["not_pointing", "pointing"], "_type": "ClassLabel"}
+
+
+def test_windows_follow_the_label_rules(extracted):
+    table = run(extracted, vocabulary="maestro10", table=("windows",)).tables["windows"]
+    windows = rows(extracted, "windows")
+    candidates = 6 * len(range(0, 100 - 16 + 1, 4))
+    assert windows.height + sum(d["count"] for d in table["dropped"]) == candidates
+    assert {d["reason"] for d in table["dropped"]} <= {"mixed_labels", "mostly_unlabelled"}
+    first = windows.filter(pl.col("video_id") == "1CM1_0_R_#0").sort("frame_start").row(0, named=True)
+    assert (first["frame_start"], first["frame_end"], first["label"]) == (1, 16, "unknown")
+    assert np.asarray(first["features"]).shape == (16, 147)
+    covered = windows.filter(pl.col("label") == "point_one")
+    assert covered["frame_start"].min() >= 21 - 6
+    assert covered["frame_end"].max() <= 60 + 6
+    assert windows["window_id"].n_unique() == windows.height
+    assert windows["handedness"].unique().to_list() == ["Right"]
+
+
+def test_a_second_table_keeps_the_splits_of_the_first(extracted):
+    run(extracted)
+    before = dict(rows(extracted).select("group_id", "split").unique().rows())
+    run(extracted, vocabulary="maestro10", table=("windows",), seed=99)
+    assert dict(rows(extracted, "windows").select("group_id", "split").unique().rows()) == before
+    manifest = json.loads((extracted / "parquet" / "d" / "manifest.json").read_text())
+    assert list(manifest["tables"]) == ["crops", "windows"]
+
+
+def test_a_lock_of_another_dataset_is_kept(extracted):
+    run(extracted)
+    lock = extracted / "parquet" / "d" / "splits.parquet"
+    run(extracted, name="e", seed=5, lock=lock, ratios=(0.4, 0.3, 0.3))
+    first, second = (dict(rows(extracted, name=n).select("group_id", "split").unique().rows()) for n in "de")
+    assert first == second
+
+
+def test_the_official_split_is_kept_and_validation_is_carved_from_training(extracted):
+    run(extracted, split="official")
+    found = dict(rows(extracted).select("subject_id", "split").unique().rows())
+    assert found["1CM1_5"] == "test"
+    assert sorted(found[f"1CM1_{n}"] for n in range(5)) == ["train"] * 4 + ["val"]
+
+
+def test_the_same_call_redoes_nothing_and_other_settings_are_refused(extracted):
+    run(extracted)
+    before = files(extracted)
+    assert run(extracted).fresh == ()
+    with pytest.raises(DataError, match="other settings: pass --overwrite"):
+        run(extracted, min_size=9)
+    assert files(extracted) == before
+    assert run(extracted, min_size=9, overwrite=True).fresh == ("crops",)
+
+
+def test_the_same_input_gives_the_same_bytes(extracted):
+    run(extracted, table=("crops", "windows"))
+    before = files(extracted)
+    shutil.rmtree(extracted / "parquet")
+    run(extracted, table=("crops", "windows"))
+    assert files(extracted) == before
+
+
+def test_a_run_that_fails_half_way_leaves_the_earlier_table(extracted, monkeypatch):
+    run(extracted)
+    before = files(extracted)
+
+    def broken(self, source, shard, split_of):
+        if shard == 1:
+            raise DataError("stopped")
+        yield from whole(self, source, shard, split_of)
+
+    whole = CropsBuilder.rows
+    monkeypatch.setattr(CropsBuilder, "rows", broken)
+    with pytest.raises(DataError, match="stopped"):
+        run(extracted, overwrite=True, min_size=9)
+    assert files(extracted) == before
+
+
+def test_a_row_that_goes_missing_is_caught(extracted, monkeypatch):
+    whole = CropsBuilder.rows
+
+    def lossy(self, source, shard, split_of):
+        for table in whole(self, source, shard, split_of):
+            yield table.slice(1)
+
+    monkeypatch.setattr(CropsBuilder, "rows", lossy)
+    with pytest.raises(DataError, match="a row went missing"):
+        run(extracted)
+    assert not (extracted / "parquet" / "d" / "crops").exists()
+
+
+def test_tiny_and_outside_hands_are_dropped_and_counted(prepared, recorded):
+    from dataclasses import replace
+
+    outside = replace(drawn_hand(), box=(900.0, 900.0, 5.0, 5.0))
+    tiny = replace(drawn_hand(), box=(5.0, 5.0, 2.0, 2.0))
+    recorded.hands = lambda image, t: [drawn_hand(t), outside, tiny]
+    extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn", shard_frames=200))
+    table = run(prepared).tables["crops"]
+    dropped = {}
+    for row in table["dropped"]:
+        dropped[row["reason"]] = dropped.get(row["reason"], 0) + row["count"]
+    assert dropped == {"excluded_label": 360, "outside_image": 480, "too_small": 480}
+    assert sum(table["rows"].values()) + sum(dropped.values()) == 1800
+
+
+def test_frames_of_two_classes_are_in_neither():
+    samples = pl.DataFrame(
+        {"media": ["m"] * 4, "frame_start": [1, 5, 9, 10], "frame_end": [6, 8, 12, 11],
+         "sample_id": ["a", "b", "c", "d"], "class_id": [1, 0, 1, 1]},
+    )  # fmt: skip
+    frames = pl.DataFrame({"row": range(6), "media": ["m"] * 5 + ["x"], "frame": [1, 5, 7, 10, 13, 1]})
+    found = label_frames(frames, samples)
+    assert found.select("sample_id", "class_id", "reason").rows() == [
+        ("a", 1, None), ("a", -1, "conflicting_labels"), ("b", 0, None), ("c", 1, None),
+        (None, -1, "no_sample"), (None, -1, "no_sample"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"vocabulary": "pointin"}, ConfigError, "did you mean 'pointing'"),
+        ({"datasets": ("nowhere",)}, DataError, "nowhere is not prepared"),
+        ({"ratios": (1.0, 1.0)}, ConfigError, "give train, val and test"),
+        ({"name": "../d"}, ConfigError, "cannot be a folder name"),
+        ({"table": ("crop",)}, ConfigError, "did you mean 'crops'"),
+        ({"datasets": ()}, ConfigError, "no source given"),
+        ({"lock": "nowhere.parquet"}, DataError, "nowhere.parquet is missing"),
+    ],
+)
+def test_bad_calls_are_clear_errors(extracted, settings, error, message):
+    with pytest.raises(error, match=message):
+        run(extracted, **{k: extracted / v if k == "lock" else v for k, v in settings.items()})
+
+
+def test_an_extraction_that_did_not_end_is_named(extracted):
+    (extracted / "extracted" / "ipn" / "summary.json").unlink()
+    with pytest.raises(DataError, match=r"not extracted to the end \(only 3 shards are done\)"):
+        run(extracted)
+
+
+def test_a_source_without_a_hand_is_named(prepared, recorded):
+    recorded.hands = lambda image, t: []
+    extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn"))
+    with pytest.raises(DataError, match="no crops to write"):
+        run(prepared)
+    with pytest.raises(DataError, match=r"no windows to write: 1\d\d dropped as"):
+        run(prepared, table=("windows",))
+
+
+def test_a_dry_run_writes_nothing(extracted):
+    config = ToParquetConfig(workspace=extracted, datasets=("ipn",), vocabulary="pointing")
+    assert "nothing was written (--dry-run)" in to_parquet.plan(config).lines()
+    assert not (extracted / "parquet").exists()
