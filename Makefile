@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 	$(BIN)/pgc-data run pipelines/demo.toml
 
 test: lint
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -119,6 +119,8 @@ def with_metadata(
     if class_names is not None:
         features = {field.name: _huggingface_type(field, declared, class_names) for field in schema}
         metadata[HUGGINGFACE_KEY] = json.dumps({"info": {"features": features}}).encode()
+        # `datasets` ignores what is said of a column that is not nullable; `conform` sees to the nulls.
+        schema = pa.schema([field.with_nullable(True) for field in schema])
     return schema.with_metadata(metadata)
 
 
@@ -146,12 +148,18 @@ def _huggingface_value(type_: pa.DataType) -> dict[str, Any]:
 
 
 def conform(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
-    """Columns (arrays or lists, in any order) as a table of exactly `schema`."""
+    """Columns (arrays or lists, in any order) as a table of exactly `schema`.
+
+    Raises:
+        DataError: a column that must not has a null.
+    """
     arrays = []
     for field in schema:
         column = columns[field.name]
         if not isinstance(column, pa.Array | pa.ChunkedArray):
             column = pa.array(column)
+        if column.null_count and not field.nullable:
+            raise DataError(f"column {field.name!r} has {column.null_count} nulls, it must have none")
         arrays.append(column.cast(field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
