@@ -77,12 +77,14 @@ class ToParquetSummary:
         name: of the dataset.
         folder: where it is.
         tables: table -> what the manifest says of it.
-        fresh: tables written in this run; the others were up to date.
+        asked: tables that this run was to write.
+        fresh: those of them that it wrote; the others were up to date.
     """
 
     name: str
     folder: Path
     tables: Mapping[str, Any]
+    asked: tuple[str, ...]
     fresh: tuple[str, ...]
     exit_code: int = 0
 
@@ -95,7 +97,8 @@ class ToParquetSummary:
     def lines(self) -> list[str]:
         """The result as lines of text."""
         lines = []
-        for kind, table in self.tables.items():
+        for kind in self.asked:
+            table = self.tables[kind]
             state = "" if kind in self.fresh else " (up to date, nothing redone)"
             lines.append(
                 f"{self.name}, {kind}: {sum(table['rows'].values()):,} rows of {table['vocabulary']}{state}"
@@ -160,7 +163,7 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
         if fresh:
             write_card(folder, config.dataset_name, tables)
             write_manifest(folder, tables)
-    return ToParquetSummary(config.dataset_name, folder, tables, tuple(fresh))
+    return ToParquetSummary(config.dataset_name, folder, tables, config.table, tuple(fresh))
 
 
 def _builder(config: ToParquetConfig, kind: str, vocabulary: Vocabulary) -> Builder:
