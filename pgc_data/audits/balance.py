@@ -44,7 +44,7 @@ def balance(table: str, rows: pl.DataFrame, names: Sequence[str]) -> Checked:
         "imbalance_ratio": imbalance,
         **_by_person(rows, classes),
     }
-    findings = [_absent(table, absent, len(classes) * len(counts)) if absent else None]
+    findings = [_absent(table, absent, len(classes)) if absent else None]
     findings += [_skewed(table, counts, overall, deviation), _imbalanced(table, overall, imbalance)]
     return Checked(numbers, [finding for finding in findings if finding is not None])
 
@@ -112,17 +112,20 @@ def _by_person(rows: pl.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _absent(table: str, absent: Sequence[tuple[str, str]], pairs: int) -> Finding:
-    words = "; ".join(f"{name} in {split}" for split, name in absent[:3])
-    more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+def _absent(table: str, absent: Sequence[tuple[str, str]], classes: int) -> Finding:
+    where: dict[str, list[str]] = {}
+    for split, name in absent:
+        where.setdefault(name, []).append(split)
+    words = [f"{name} in {' and '.join(where[name])}" for name in list(where)[:3]]
+    more = f" and {len(where) - 3} more" if len(where) > 3 else ""
     return Finding(
         kind="class_absent",
         severity=Severity.WARNING,
         table=table,
-        count=len(absent),
-        share=len(absent) / pairs,
-        meaning=f"{counted(len(absent), 'class', 'classes')} without a row in a split ({words}{more}): it "
-        "cannot be learned or measured there.",
+        count=len(where),
+        share=len(where) / classes,
+        meaning=f"{counted(len(where), 'class', 'classes')} without a row in a split ({'; '.join(words)}{more}): "
+        "what has no row can be neither learned nor measured there.",
         remedy="Add samples of the class from more groups, or leave it out of the vocabulary.",
         examples=tuple({"split": split, "class": name} for split, name in absent[:EXAMPLES]),
     )
