@@ -43,11 +43,23 @@ class _InOrder(click.Group):
                 raise
             click.echo(f"pgc-data: {error}", err=True)
             sys.exit(error.exit_code)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
         except KeyboardInterrupt:
             click.echo(
                 "pgc-data: stopped; what is finished is kept: run the same command again to go on", err=True
             )
             sys.exit(130)
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            kind = type(error).__name__
+            click.echo(
+                f"pgc-data: unexpected {kind}: {error}; what is finished is kept. `pgc-data --debug "
+                f"{ctx.invoked_subcommand} ...` shows where: please report it",
+                err=True,
+            )
+            sys.exit(1)
 
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

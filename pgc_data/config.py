@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -89,10 +90,11 @@ def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
     minimum, maximum, choices = limits["minimum"], limits["maximum"], limits["choices"]
     if choices is not None and value not in choices:
         raise ConfigError(f"{name}={value!r} is not one of {', '.join(choices)}{_nearest(value, choices)}")
-    # `not >=` rather than `<`, so that NaN is refused too.
-    if minimum is not None and not value >= minimum:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{name}={value} is not a finite number")
+    if minimum is not None and value < minimum:
         raise ConfigError(f"{name}={value} is too small: the least is {minimum}")
-    if maximum is not None and not value <= maximum:
+    if maximum is not None and value > maximum:
         raise ConfigError(f"{name}={value} is too large: the most is {maximum}")
 
 

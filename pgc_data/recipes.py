@@ -130,6 +130,10 @@ def _steps(raw: Mapping[str, Any], path: Path, title: str, given: Mapping[str, A
             )
         if match[2] not in STAGES:
             raise ConfigError(f"{path}: [{key}]: {unknown_name('stage', match[2], STAGES)}")
+        if "workspace" in table:
+            raise ConfigError(
+                f"{path}: [{key}]: the workspace belongs on the command line: --workspace FOLDER"
+            )
         stage = STAGES[match[2]]
         config = from_mapping(stage.config, {**_default(stage, title), **table}, f"{path}: [{key}]")
         known = {f.name for f in dataclasses.fields(config)}

@@ -25,7 +25,9 @@ _Real = NDArray[np.float64]
 _NORM = 6
 _EMPTY_PENALTY = 1.0
 _SEARCH_GROUPS = 400
-_RESTARTS = 60
+# Fewer restarts where there are more groups: each costs about their square, and gains less.
+_WORK, _MOST_RESTARTS = 12_000, 200
+_GAIN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -197,13 +199,13 @@ def _search(
     present = (shares > 0).sum(axis=0) >= len(splits)
     best = _descend(_State.of(start, shares, len(wanted)), shares, wanted, present, free, splits)
     best_cost = _cost(best, wanted, present, splits)
-    for _ in range(_RESTARTS):
+    for _ in range(min(max(_WORK // len(free), 5), _MOST_RESTARTS)):
         kicked = best.assignment.copy()
         chosen = rng.choice(free, size=min(len(free), int(rng.integers(2, 6))), replace=False)
         kicked[chosen] = rng.choice(splits, size=len(chosen))
         state = _descend(_State.of(kicked, shares, len(wanted)), shares, wanted, present, free, splits)
         cost = _cost(state, wanted, present, splits)
-        if cost < best_cost - 1e-15:
+        if cost < best_cost * (1 - _GAIN):
             best, best_cost = state, cost
     return best.assignment
 
@@ -223,7 +225,8 @@ def _descend(
     """Takes the best move or swap while one improves the cost."""
     while True:
         cost = _split_cost(state.filled, wanted[:, None], present)
-        best = (-1e-12, -1, -1, -1)
+        # The cost is a high power of small shares, so only a relative bound means anything.
+        best = (-_GAIN * float(cost.sum()), -1, -1, -1)
         for a in splits:
             mine = free[state.assignment[free] == a]
             left = state.filled[a] - shares[mine]
@@ -258,7 +261,7 @@ class SplitReport:
 
     Attributes:
         shares: split -> class -> share of the class's rows that lie in the split.
-        groups: split -> number of groups.
+        groups: split -> number of groups that have a row.
         rows: split -> number of rows.
         worst: largest deviation of any class's share from the ratio wanted, in percentage points.
         worst_where: split and class of it.
@@ -286,7 +289,7 @@ def report(
     at = np.unravel_index(int(deviation.argmax()), deviation.shape) if deviation.size else (0, 0)
     return SplitReport(
         shares={s: {classes[c]: float(share[i, c]) for c in map(int, shown)} for i, s in enumerate(SPLITS)},
-        groups={s: int((assignment == i).sum()) for i, s in enumerate(SPLITS)},
+        groups={s: int(((assignment == i) & (counts.sum(axis=1) > 0)).sum()) for i, s in enumerate(SPLITS)},
         rows={s: int(filled[i].sum()) for i, s in enumerate(SPLITS)},
         worst=float(deviation[at] * 100) if deviation.size else 0.0,
         worst_where=(SPLITS[int(at[0])], classes[int(shown[at[1]])] if shown.size else ""),

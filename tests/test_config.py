@@ -41,7 +41,7 @@ def test_only_what_changes_the_output_is_recorded():
         ({"name": "x", "count": 10}, "count=10 is too large: the most is 9"),
         ({"name": "x", "count": True}, "count must be of type int, not True"),
         ({"name": "x", "count": 1.5}, "count must be of type int, not 1.5"),
-        ({"name": "x", "share": float("nan")}, "share=nan is too small: the least is 0.0"),
+        ({"name": "x", "share": float("nan")}, "share=nan is not a finite number"),
         ({"name": "x", "kinds": "a"}, "kinds must be a list, not 'a'"),
         ({"name": "x", "kinds": ["c"]}, "kinds='c' is not one of a, b"),
         ({"name": "x", "fast": 1}, "fast must be of type bool, not 1"),

@@ -38,6 +38,8 @@ LABELS = {
 FPS = 30.0
 _IDS = {label: number for number, label in enumerate(LABELS, start=1)}
 _VIDEO_SUFFIXES = (".avi", ".mp4")
+# Ten million frames are 93 hours: more is a slip of the pen, and would be read frame by frame.
+_MAX_DIGITS = 7
 _UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
 
 
@@ -93,7 +95,7 @@ def ingest(raw: Path, annotations_only: bool) -> Ingested:
     lines = list(_segments(folder))
     media = {} if annotations_only else _find_media(raw, {line.fields[0] for line in lines})
     samples: list[Row] = []
-    seen: set[tuple[str, ...]] = set()
+    seen: set[str] = set()
     for line in lines:
         sample = _sample(line, media, annotations_only, splits, seen, ledger)
         if sample is not None:
@@ -202,19 +204,21 @@ def _sample(
     media: dict[str, _Media],
     annotations_only: bool,
     splits: dict[str, str | None],
-    seen: set[tuple[str, ...]],
+    seen: set[str],
     ledger: _Ledger,
 ) -> Row | None:
     """The sample of one annotation row, or None where it was dropped."""
     problem = _problem(line)
-    if problem is None and line.fields[:5] in seen:
-        problem = ("duplicate_row", "the same segment stands twice")
     if problem is not None:
         ledger.add(line, "dropped", *problem)
         return None
-    seen.add(line.fields[:5])
     video, label = line.fields[0], line.fields[1]
     start, end = int(line.fields[3]), int(line.fields[4])
+    sample_id = f"{video}:{start}-{end}:{label}"
+    if sample_id in seen:
+        ledger.add(line, "dropped", "duplicate_row", "the same segment stands twice")
+        return None
+    seen.add(sample_id)
     item = _Media(f"frames/{video}", "frames", None) if annotations_only else media.get(video)
     if item is None or not _fits(line, item, start, end, ledger):
         if item is None:
@@ -230,9 +234,9 @@ def _sample(
     if video in splits and splits[video] is None:
         ledger.add(line, "kept", "official_split_conflict", "the video stands in the train and the test list")
     return {
-        "dataset": "ipn", "sample_id": f"{video}:{start}-{end}:{label}", "media": item.path,
-        "media_kind": item.kind, "frame_start": start, "frame_end": end, "fps": FPS, "label": label,
-        "label_id": _IDS[label], "video_id": video, "subject_id": "_".join(video.split("_")[:2]),
+        "dataset": "ipn", "sample_id": sample_id, "media": item.path,
+        "media_kind": item.kind, "frame_start": start, "frame_end": min(end, item.last or end), "fps": FPS,
+        "label": label, "label_id": _IDS[label], "video_id": video, "subject_id": "_".join(video.split("_")[:2]),
         "official_split": splits.get(video),
     }  # fmt: skip
 
@@ -246,7 +250,7 @@ def _problem(line: _Line) -> tuple[str, str] | None:
         return "unsafe_name", f"the video name {video!r} is not a plain folder name"
     if label not in LABELS:
         return "unknown_label", f"{label!r} is none of IPN Hand's 14 labels"
-    if not (start.isdecimal() and end.isdecimal()) or max(len(start), len(end)) > 9:
+    if not (start.isdecimal() and end.isdecimal()) or max(len(start), len(end)) > _MAX_DIGITS:
         return "bad_number", f"t_start={start!r}, t_end={end!r} are not frame numbers"
     if int(start) < 1 or int(end) < int(start):
         return (
@@ -257,7 +261,7 @@ def _problem(line: _Line) -> tuple[str, str] | None:
 
 
 def _fits(line: _Line, item: _Media, start: int, end: int, ledger: _Ledger) -> bool:
-    """Whether any frame of the interval is there; notes an interval that reaches past the last frame."""
+    """Whether any frame of the interval is there; notes one that reaches past the last frame, which is cut there."""
     if item.last is None or end <= item.last:
         return True
     if item.last == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from pgc_data.config import unknown_name
 from pgc_data.errors import ConfigError
 from pgc_data.resources import schema_file, schema_files
+from pgc_data.storage.files import sha256_json
 
 _KEYS = {"name", "title", "classes", "background", "flip"}
 
@@ -55,6 +57,10 @@ class Vocabulary:
                 f"map it to a class in [{dataset}], or name the reason for leaving it out in [{dataset}.exclude]"
             )
         return {label: self.classes.index(name) for label, name in known.items()}
+
+    def digest(self) -> str:
+        """sha256 of all that it says."""
+        return sha256_json(dataclasses.asdict(self))
 
     @property
     def background_id(self) -> int | None:

@@ -16,6 +16,13 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _begin(initialize: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     """First call in a worker: it must not outlive a coordinator that was killed."""
     parent = multiprocessing.parent_process()
@@ -53,7 +60,8 @@ def map_shards(
     # Spawned, not forked: native libraries with threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        max(1, min(workers, len(shards))),
+        # Windows cannot wait for more than 61 processes.
+        max(1, min(workers, len(shards), 61)),
         mp_context=context,
         initializer=_begin,
         initargs=(initialize, arguments),

@@ -28,6 +28,8 @@ def crop_box(box: Box, margin: float, width: int, height: int) -> PixelBox | Non
     Returns:
         x, y, width, height in whole pixels inside the image, or None where nothing of the box is inside.
     """
+    if box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
+        return None
     extra = margin * max(box[2], box[3])
     left = max(math.floor(box[0] - extra), 0)
     top = max(math.floor(box[1] - extra), 0)

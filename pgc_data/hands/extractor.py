@@ -11,6 +11,7 @@ from typing import Any
 
 from pgc_data.hands.crops import crop_box, cut, encode_png, perceptual_hash
 from pgc_data.hands.media import DECODED, Frame, Image, read_frames
+from pgc_data.hands.media_items import MediaItem
 from pgc_data.hands.tracks import Tracks
 from pgc_data.hands.types import Backend, Hand
 from pgc_data.storage.files import write_json
@@ -18,28 +19,7 @@ from pgc_data.storage.parquet import TableWriter, table_of
 from pgc_data.storage.schemas import arrow_schema, with_metadata
 
 _BATCH_ROWS = 512
-
-
-@dataclass(frozen=True)
-class MediaItem:
-    """One image, folder of frames or video, and the frames wanted of it.
-
-    Attributes:
-        media: path below the raw folder.
-        kind: image, frames or video.
-        fps: frames per second, or None.
-        intervals: first and last frame of each stretch, 1-based, inclusive, in order, apart.
-    """
-
-    media: str
-    kind: str
-    fps: float | None
-    intervals: tuple[tuple[int, int], ...]
-
-    @property
-    def frames(self) -> int:
-        """How many frames are wanted."""
-        return sum(end - start + 1 for start, end in self.intervals)
+_BATCH_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -64,8 +44,13 @@ class Shard:
 
     @property
     def stats_path(self) -> Path:
-        """The stats file, written last: the shard is done if and only if it is there."""
+        """The stats file, written last."""
         return self.folder / f"stats-{self.number:05d}.json"
+
+    @property
+    def done(self) -> bool:
+        """Whether the shard is whole: its stats file is there, and so are the tables it speaks of."""
+        return all(path.is_file() for path in (self.stats_path, self.path("frames"), self.path("hands")))
 
 
 class _Rows:
@@ -74,16 +59,18 @@ class _Rows:
     def __init__(self, name: str, writer: TableWriter) -> None:
         self._name, self._writer = name, writer
         self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
 
     def add(self, row: dict[str, Any]) -> None:
         self._rows.append(row)
-        if len(self._rows) >= _BATCH_ROWS:
+        self._bytes += len(row.get("crop") or b"")
+        if len(self._rows) >= _BATCH_ROWS or self._bytes >= _BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:
         if self._rows:
             self._writer.write(table_of(self._name, self._rows))
-            self._rows = []
+            self._rows, self._bytes = [], 0
 
 
 def extract_shard(shard: Shard, backend: Backend) -> dict[str, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,24 @@ import polars as pl
 
 from pgc_data.config import Config, option
 from pgc_data.datasets import dataset
-from pgc_data.engines import map_shards
+from pgc_data.engines import cores, map_shards
 from pgc_data.errors import DataError
-from pgc_data.hands.extractor import MediaItem, Shard, extract_shard
+from pgc_data.hands.extractor import Shard, extract_shard
 from pgc_data.hands.media import DECODED
+from pgc_data.hands.media_items import MediaItem, media_fingerprint, media_items
 from pgc_data.hands.model_file import HandModel, find_hand_model
 from pgc_data.hands.types import Backend
 from pgc_data.progress import Progress
 from pgc_data.stages.summary import Plan
-from pgc_data.storage.files import read_json, sha256_file, write_json
+from pgc_data.storage.files import read_json, write_json
 from pgc_data.storage.parquet import read_table, table_of, write_table
 from pgc_data.storage.source import Source, read_source
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
 
 log = logging.getLogger(__name__)
 
+# To be raised when the code writes other tables from the same input.
+EXTRACTION_VERSION = 1
 # What one worker did on a two-core machine with 320x240 frames; for the estimate of a dry run.
 _FRAMES_PER_SECOND = 35
 
@@ -41,7 +45,7 @@ class ExtractConfig(Config):
     dataset: str = option(
         ..., "prepared source: a dataset, or the --name it was prepared under", argument=True
     )
-    workers: int = option(os.cpu_count() or 1, "worker processes", minimum=1, recorded=False)
+    workers: int = option(cores(), "worker processes", minimum=1, recorded=False)
     hand_model: Path | None = option(
         None, "hand landmarker bundle (.task); found or fetched by default", recorded=False
     )
@@ -54,7 +58,7 @@ class ExtractConfig(Config):
     )
     shard_frames: int = option(1000, "frames after which a shard is full; a clip is never cut", minimum=1)
     strict: bool = option(False, "fail on the first frame that cannot be decoded", recorded=False)
-    restart: bool = option(False, "remove what an earlier run with other settings wrote", recorded=False)
+    restart: bool = option(False, "remove what an earlier run wrote, and begin again", recorded=False)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class ExtractSummary:
         source: name of the source.
         folder: where the tables are.
         shards: shards in all.
-        redone: shards worked on in this run; the others were there already.
+        worked: shards worked on in this run; the others were there already.
         counts: frames, decoded, missing, undecodable, with_hand, without_hand, hands, crops.
         model: where the hand model came from.
     """
@@ -105,12 +109,14 @@ def plan(config: ExtractConfig) -> Plan:
     workspace = Workspace(config.workspace)
     source = read_source(workspace, check_name(config.dataset))
     items = media_items(workspace.prepared(config.dataset) / "samples.parquet")
-    frames = sum(item.frames for item in items)
-    minutes = frames / _FRAMES_PER_SECOND / min(config.workers, os.cpu_count() or 1) / 60
+    shards = _shards(config, workspace, source, items, {})
+    frames = sum(shard.frames for shard in shards if not shard.done)
+    minutes = frames / _FRAMES_PER_SECOND / min(config.workers, cores()) / 60
     return Plan(
         (workspace.prepared(config.dataset) / "samples.parquet", source.raw_folder(workspace)),
         (workspace.extracted(config.dataset),),
-        f"{frames:,} frames of {len(items):,} media, roughly {minutes:,.1f} minutes with {config.workers} workers",
+        f"{frames:,} of {sum(item.frames for item in items):,} frames of {len(items):,} media are still to do, "
+        f"roughly {minutes:,.1f} minutes with {config.workers} workers",
     )
 
 
@@ -128,10 +134,11 @@ def run(config: ExtractConfig) -> ExtractSummary:
     folder = workspace.extracted(config.dataset)
     with stage_lock(folder):
         model = find_hand_model(config.hand_model)
-        facts = _facts(config, source, model, sha256_file(samples))
+        items = media_items(samples)
+        facts = _facts(config, source, model, media_fingerprint(items))
         _check_settings(config, folder, facts)
-        shards = _shards(config, workspace, source, media_items(samples), facts)
-        todo = [shard for shard in shards if not shard.stats_path.is_file()]
+        shards = _shards(config, workspace, source, items, facts)
+        todo = [shard for shard in shards if not shard.done]
         _work(config, folder, todo, model, facts["config"]["hands"])
         counts = _total(shards)
         _write_ledger(config, folder, shards, facts)
@@ -141,56 +148,33 @@ def run(config: ExtractConfig) -> ExtractSummary:
     )
 
 
-def media_items(samples: Path) -> list[MediaItem]:
-    """The media of a samples table in order, each with the frames that its samples cover, merged."""
-    columns = ["media", "media_kind", "fps", "frame_start", "frame_end"]
-    rows = pl.from_arrow(read_table(samples, "samples", columns))
-    assert isinstance(rows, pl.DataFrame)
-    items = []
-    for (media, kind, fps), group in rows.sort("media", "frame_start").group_by(
-        ["media", "media_kind", "fps"], maintain_order=True
-    ):
-        intervals = _merged(zip(group["frame_start"], group["frame_end"], strict=True))
-        items.append(MediaItem(media, kind, fps, tuple(intervals)))
-    return items
-
-
-def _merged(intervals: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Sorted intervals with those that touch or overlap joined."""
-    merged: list[tuple[int, int]] = []
-    for start, end in intervals:
-        if merged and start <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def _facts(config: ExtractConfig, source: Source, model: HandModel, samples: str) -> dict[str, Any]:
+def _facts(config: ExtractConfig, source: Source, model: HandModel, media_sha256: str) -> dict[str, Any]:
     """What decides the content of the tables: also their metadata."""
     recorded = config.recorded()
     recorded["hands"] = config.hands or dataset(source.dataset).hands
     return {
         "source": source.name, "dataset": source.dataset, **source.metadata(), "config": recorded,
-        "backend": "mediapipe", "hand_model_sha256": model.sha256, "samples_sha256": samples,
+        "backend": "mediapipe", "hand_model_sha256": model.sha256, "media_sha256": media_sha256,
+        "extraction_version": EXTRACTION_VERSION,
+        "libraries": {name: version(name) for name in ("mediapipe", "opencv-contrib-python")},
     }  # fmt: skip
 
 
 def _check_settings(config: ExtractConfig, folder: Path, facts: dict[str, Any]) -> None:
-    """Refuses to mix shards made with different settings; with `restart`, removes the older ones."""
+    """Refuses to mix shards made with different settings; with `restart`, removes the earlier ones."""
     settings = folder / "settings.json"
-    if settings.is_file():
-        earlier = read_json(settings)
-        if earlier == facts:
-            return
-        if not config.restart:
-            raise DataError(
-                f"{folder} was made with other settings ({_difference(earlier, facts)}): pass --restart to remove "
-                "what it holds, or prepare the source under another --name"
-            )
-        for path in [*folder.glob("stats-*.json"), *folder.glob("*.parquet"), folder / "summary.json"]:
+    earlier = read_json(settings) if settings.is_file() else None
+    if earlier is not None and earlier != facts and not config.restart:
+        raise DataError(
+            f"{folder} was made with other settings ({_difference(earlier, facts)}): pass --restart to remove "
+            "what it holds, or prepare the source under another --name"
+        )
+    if config.restart:
+        # The summary first: without it nobody takes what is left for a whole extraction.
+        for path in [folder / "summary.json", *folder.glob("stats-*.json"), *folder.glob("*.parquet")]:
             path.unlink(missing_ok=True)
-    write_json(settings, facts)
+    if earlier != facts:
+        write_json(settings, facts)
 
 
 def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
@@ -212,11 +196,14 @@ def _shards(
         raise DataError(
             f"the raw folder {raw} is gone: put it back, or run `pgc-data prepare {source.dataset}` again"
         )
-    packs: list[list[MediaItem]] = [[]]
+    packs: list[list[MediaItem]] = []
+    room = 0
     for item in items:
-        if sum(i.frames for i in packs[-1]) >= config.shard_frames:
+        if room <= 0:
             packs.append([])
+            room = config.shard_frames
         packs[-1].append(item)
+        room -= item.frames
     return [Shard(n, tuple(pack), raw, folder, config.margin, facts) for n, pack in enumerate(packs)]
 
 
@@ -235,10 +222,10 @@ def _initialize(log_file: Path, model: Path, hands: int, confidence: float) -> N
     _backend = MediaPipeHands(model, hands, confidence)
 
 
-def _extract(shard: Shard) -> tuple[Shard, dict[str, int]]:
+def _extract(shard: Shard) -> tuple[int, dict[str, int]]:
     if _backend is None:
         raise RuntimeError("the worker was not set up")
-    return shard, extract_shard(shard, _backend)
+    return shard.number, extract_shard(shard, _backend)
 
 
 def _work(config: ExtractConfig, folder: Path, todo: list[Shard], model: HandModel, hands: int) -> None:
@@ -247,15 +234,15 @@ def _work(config: ExtractConfig, folder: Path, todo: list[Shard], model: HandMod
     arguments = (logs / "native.log", model.path, hands, config.confidence)
     with Progress("extract", sum(shard.frames for shard in todo), "frames") as progress:
         found = 0
-        for shard, counts in map_shards(_extract, todo, config.workers, _initialize, arguments):
+        for number, counts in map_shards(_extract, todo, config.workers, _initialize, arguments):
             found += counts["hands"]
             progress.add(counts["frames"], f"{found:,} hands")
             if config.strict and counts["decoded"] < counts["frames"]:
-                raise DataError(_first_failure(shard))
+                raise DataError(_first_failure(folder, number))
 
 
-def _first_failure(shard: Shard) -> str:
-    frames = pl.from_arrow(read_table(shard.path("frames"), "frames"))
+def _first_failure(folder: Path, number: int) -> str:
+    frames = pl.from_arrow(read_table(folder / f"frames-{number:05d}.parquet", "frames"))
     assert isinstance(frames, pl.DataFrame)
     row = frames.filter(pl.col("status") != DECODED).row(0, named=True)
     return f"{row['media']}, frame {row['frame']} is {row['status']}: {row['detail']} (--strict)"

@@ -129,6 +129,9 @@ def run(config: PrepareConfig) -> PrepareSummary:
             f"{sum(dropped.values())} dropped: a row went missing in the reader of {config.dataset}"
         )
     frame = _frame(ingested)
+    if frame["sample_id"].n_unique() < frame.height:
+        twice = frame["sample_id"].filter(frame["sample_id"].is_duplicated())[0]
+        raise DataError(f"the reader of {config.dataset} gave the sample id {twice!r} twice")
     with stage_lock(folder):
         _write(config, folder, ingested, frame)
     return PrepareSummary(
@@ -211,7 +214,7 @@ def _source(config: PrepareConfig) -> Source:
         name=config.source_name,
         dataset=config.dataset,
         # Relative to the workspace where it can be, so that a workspace can be moved as a whole.
-        raw=os.path.relpath(raw, config.workspace)
+        raw=Path(os.path.relpath(raw, config.workspace)).as_posix()
         if raw.is_relative_to(config.workspace)
         else str(raw.resolve()),
         licence=real.licence.name if drawn is None else drawn["licence"],

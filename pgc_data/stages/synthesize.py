@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pgc_data import __version__
 from pgc_data.config import Config, option
 from pgc_data.datasets import dataset
+from pgc_data.engines import cores
 from pgc_data.errors import ConfigError, DataError
 from pgc_data.progress import Progress
 from pgc_data.stages.summary import Plan
@@ -21,6 +20,8 @@ from pgc_data.storage.source import SYNTHETIC_MARKER
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
 from pgc_data.synthetic import write_ipn
 
+# To be raised when the same settings draw other images.
+DRAWING_VERSION = 1
 _FRAMES_PER_VIDEO = 530
 _FRAMES_PER_SECOND = 60
 _LICENCE = {
@@ -42,7 +43,7 @@ class SynthesizeConfig(Config):
     videos: int = option(1, "videos of each person", minimum=1)
     repeats: int = option(1, "times each label occurs in a video, at the least", minimum=1)
     seed: int = option(0, "the same seed gives the same bytes", minimum=0)
-    workers: int = option(os.cpu_count() or 1, "worker processes", minimum=1, recorded=False)
+    workers: int = option(cores(), "worker processes", minimum=1, recorded=False)
     overwrite: bool = option(False, "replace what was drawn with other settings", recorded=False)
 
     @property
@@ -82,7 +83,7 @@ def plan(config: SynthesizeConfig) -> Plan:
     """What `run` would write."""
     _check(config)
     frames = config.subjects * config.videos * config.repeats * _FRAMES_PER_VIDEO
-    seconds = frames / _FRAMES_PER_SECOND / min(config.workers, os.cpu_count() or 1)
+    seconds = frames / _FRAMES_PER_SECOND / min(config.workers, cores())
     folder = Workspace(config.workspace).raw(config.source_name)
     return Plan((), (folder,), f"about {frames:,} frames, roughly {seconds:,.0f} s")
 
@@ -123,7 +124,7 @@ def _check(config: SynthesizeConfig) -> None:
 
 
 def _marker(config: SynthesizeConfig) -> dict[str, Any]:
-    return {"synthetic": True, "pgc_data_version": __version__, "config": config.recorded(), **_LICENCE}
+    return {"synthetic": True, "drawing_version": DRAWING_VERSION, "config": config.recorded(), **_LICENCE}
 
 
 def _is_drawn(config: SynthesizeConfig, folder: Path) -> bool:

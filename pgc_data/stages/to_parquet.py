@@ -7,30 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pgc_data.config import Config, option
 from pgc_data.datasets.vocabularies import Vocabulary, load_vocabulary
 from pgc_data.errors import ConfigError, DataError
-from pgc_data.features import SCHEMA_NAME
-from pgc_data.progress import Progress
-from pgc_data.resources import schema_file
-from pgc_data.splits import SPLITS, Counts, Group, parse_ratios, report
+from pgc_data.splits import SPLITS, parse_ratios
 from pgc_data.stages.summary import Plan, aligned
-from pgc_data.storage.files import read_json, sha256_json
-from pgc_data.storage.parquet import table_of, write_table
-from pgc_data.storage.schemas import with_metadata
+from pgc_data.storage.files import read_json
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
-from pgc_data.tables.assign import assign, known_splits
+from pgc_data.tables.build import Builder, SplitSettings, build_table, fingerprint, written_fingerprint
 from pgc_data.tables.card import write_card
-from pgc_data.tables.crops import CropsBuilder, Drops
-from pgc_data.tables.inputs import ExtractedSource, open_source
-from pgc_data.tables.lock import LOCK_FILE, read_lock, write_lock
+from pgc_data.tables.crops import CropsBuilder
+from pgc_data.tables.inputs import ExtractedSource, open_sources
+from pgc_data.tables.lock import LOCK_FILE, check_lock
 from pgc_data.tables.manifest import read_manifest, write_manifest
 from pgc_data.tables.windows import WindowsBuilder
-from pgc_data.tables.writer import SplitWriter
 
-Builder = CropsBuilder | WindowsBuilder
+TABLES = ("crops", "windows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +33,7 @@ class ToParquetConfig(Config):
     vocabulary: str = option(..., "classes: the name of a vocabulary, or your own TOML file")
     name: str | None = option(None, "name of the dataset; SOURCES-VOCABULARY by default", recorded=False)
     table: tuple[str, ...] = option(
-        ("crops",), "table to write; repeat for both", choices=("crops", "windows"), recorded=False
+        ("crops",), "table to write; repeat for both", choices=TABLES, recorded=False
     )
     split: str = option("group", "by group, or the datasets' own", choices=("group", "official"))
     ratios: tuple[float, ...] = option((0.7, 0.15, 0.15), "shares of train, val and test")
@@ -53,6 +45,7 @@ class ToParquetConfig(Config):
         None, "splits.parquet of another dataset whose assignments to keep", recorded=False
     )
     overwrite: bool = option(False, "replace a table made with other settings", recorded=False)
+    new_split: bool = option(False, "split again, and write every table of the dataset anew", recorded=False)
 
     def __post_init__(self) -> None:
         """Checks every field; see `Config`."""
@@ -62,6 +55,13 @@ class ToParquetConfig(Config):
             raise ConfigError("no source given: name at least one extracted source, such as ipn")
         for source in (*self.datasets, self.dataset_name):
             check_name(source)
+        if len(set(self.datasets)) < len(self.datasets):
+            raise ConfigError(f"a source stands twice in {' '.join(self.datasets)}: name each once")
+
+    @property
+    def split_settings(self) -> SplitSettings:
+        """How groups are to be split."""
+        return SplitSettings(self.split, self.ratios, self.seed, self.lock)
 
     @property
     def dataset_name(self) -> str:
@@ -128,13 +128,16 @@ def plan(config: ToParquetConfig) -> Plan:
     """What `run` would read and write."""
     workspace = Workspace(config.workspace)
     vocabulary = load_vocabulary(config.vocabulary)
-    sources = [open_source(workspace, name, vocabulary) for name in config.datasets]
-    hands = sum(read_json(s.folder / "summary.json")["counts"]["hands"] for s in sources)
+    sources = open_sources(workspace, config.datasets, vocabulary)
     folder = workspace.parquet(config.dataset_name)
+    tables = read_manifest(folder)["tables"]
+    todo = [b for b in _builders(config, vocabulary) if not _up_to_date(config, folder, b, tables, sources)]
+    hands = sum(read_json(s.folder / "summary.json")["counts"]["hands"] for s in sources)
+    work = f"{hands:,} hands of {sum(s.shards for s in sources)} shards, about {hands / 10_000 + 2:.0f} s"
     return Plan(
         tuple(s.folder for s in sources),
-        tuple(folder / kind for kind in config.table),
-        f"{hands:,} hands of {sum(s.shards for s in sources)} shards, about {hands / 10_000 + 2:.0f} s",
+        tuple(folder / builder.name for builder in todo),
+        work if todo else "none: everything is up to date",
     )
 
 
@@ -150,164 +153,61 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
     """
     workspace = Workspace(config.workspace)
     vocabulary = load_vocabulary(config.vocabulary)
-    sources = [open_source(workspace, name, vocabulary) for name in config.datasets]
+    sources = open_sources(workspace, config.datasets, vocabulary)
     folder = workspace.parquet(config.dataset_name)
     fresh = []
     with stage_lock(folder):
         tables = read_manifest(folder)["tables"]
-        for kind in ("crops", "windows"):
-            if kind in config.table and not _up_to_date(config, folder, kind, tables, sources, vocabulary):
-                tables[kind] = _write_table(config, folder, _builder(config, kind, vocabulary), sources)
-                fresh.append(kind)
-        tables = {kind: tables[kind] for kind in ("crops", "windows") if kind in tables}
-        if fresh:
+        todo = [
+            b for b in _builders(config, vocabulary) if not _up_to_date(config, folder, b, tables, sources)
+        ]
+        if todo:
+            _settle_lock(config, folder, tables)
+        for builder in todo:
+            tables[builder.name] = build_table(folder, builder, config.split_settings, sources)
+            tables = {kind: tables[kind] for kind in TABLES if kind in tables}
             write_card(folder, config.dataset_name, tables)
             write_manifest(folder, tables)
+            fresh.append(builder.name)
     return ToParquetSummary(config.dataset_name, folder, tables, config.table, tuple(fresh))
 
 
-def _builder(config: ToParquetConfig, kind: str, vocabulary: Vocabulary) -> Builder:
-    if kind == "crops":
-        return CropsBuilder(vocabulary, config.min_size)
-    return WindowsBuilder(vocabulary, config.frames, config.stride)
-
-
-def _fingerprint(config: ToParquetConfig, sources: Sequence[ExtractedSource], vocabulary: Vocabulary) -> str:
-    lock = None if config.lock is None else read_lock(config.lock)
-    return sha256_json(
-        {
-            "config": config.recorded(), "sources": [s.fingerprint for s in sources], "lock": lock,
-            "classes": vocabulary.classes, "background": vocabulary.background,
-            "labels": [vocabulary.class_ids(s.source.dataset, ()) for s in sources],
-        }
-    )  # fmt: skip
+def _builders(config: ToParquetConfig, vocabulary: Vocabulary) -> list[Builder]:
+    builders: dict[str, Builder] = {
+        "crops": CropsBuilder(vocabulary, config.min_size),
+        "windows": WindowsBuilder(vocabulary, config.frames, config.stride),
+    }
+    return [builders[kind] for kind in TABLES if kind in config.table]
 
 
 def _up_to_date(
     config: ToParquetConfig,
     folder: Path,
-    kind: str,
+    builder: Builder,
     tables: Mapping[str, Any],
     sources: Sequence[ExtractedSource],
-    vocabulary: Vocabulary,
 ) -> bool:
-    if kind not in tables or not (folder / kind).is_dir():
+    written = written_fingerprint(folder / builder.name)
+    if config.new_split or builder.name not in tables or written != tables[builder.name]["fingerprint"]:
+        # Not there, or left by a run that did not come to its end.
         return False
-    if tables[kind]["fingerprint"] == _fingerprint(config, sources, vocabulary):
+    if written == fingerprint(builder, config.split_settings, sources):
         return True
     if not config.overwrite:
         raise DataError(
-            f"{folder / kind} was made from other input or with other settings: pass --overwrite to replace it, or "
-            "another --name"
+            f"{folder / builder.name} was made from other input or with other settings: pass --overwrite to replace "
+            "it, or another --name"
         )
     return False
 
 
-def _write_table(
-    config: ToParquetConfig, folder: Path, builder: Builder, sources: Sequence[ExtractedSource]
-) -> dict[str, Any]:
-    """Counts, splits and writes one table. Returns what the manifest says of it."""
-    groups = sorted({g.id: g for s in sources for g in s.groups.values()}.values(), key=lambda g: g.id)
-    counts, drops = _count(builder, sources, groups)
-    if not counts.sum():
-        raise DataError(
-            f"no {builder.name} to write: {_reasons(drops)}; check the extraction, or choose another vocabulary"
-        )
-    lock = known_splits(groups, folder / LOCK_FILE, config.lock)
-    assignment = assign(counts, sources, groups, lock, config.split, config.ratios, config.seed)
-    split_of = {group.id: SPLITS[split] for group, split in zip(groups, assignment, strict=True)}
-    proof = report(counts, assignment, config.ratios, builder.vocabulary.classes)
-    facts = _facts(config, builder, sources)
-    schema = with_metadata(
-        builder.schema(), builder.name, facts, class_names={"class_id": builder.vocabulary.classes}
-    )
-    with SplitWriter(folder / builder.name, schema) as writer:
-        with Progress(f"to-parquet {builder.name}", sum(s.shards for s in sources), "shards") as progress:
-            for source in sources:
-                for shard in range(source.shards):
-                    for table in builder.rows(source, shard, split_of):
-                        writer.write(table)
-                    progress.add(1)
-        if writer.rows != dict(proof.rows):
-            raise DataError(
-                f"{builder.name}: counted {dict(proof.rows)} rows, wrote {writer.rows}: a row went missing"
-            )
-    write_lock(folder / LOCK_FILE, groups, split_of, {"config": config.recorded()})
-    dropped = _dropped(builder, sources, drops)
-    _write_ledger(folder, builder, dropped)
-    class_rows = {
-        split: {
-            name: int(n)
-            for name, n in zip(builder.vocabulary.classes, counts[assignment == i].sum(axis=0), strict=True)
-        }
-        for i, split in enumerate(SPLITS)
-    }
-    return {
-        "vocabulary": builder.vocabulary.name, "classes": list(builder.vocabulary.classes),
-        "fingerprint": _fingerprint(config, sources, builder.vocabulary), "config": config.recorded(),
-        "sizes": builder.sizes(), "unit": builder.unit, "rows": dict(proof.rows), "groups": dict(proof.groups),
-        "class_rows": class_rows, "split": config.split, "ratios": list(parse_ratios(config.ratios)),
-        "worst": proof.worst, "worst_where": list(proof.worst_where), "unmet": list(proof.unmet),
-        "dropped": dropped, "sources": [s.source.as_dict() for s in sources],
-    }  # fmt: skip
-
-
-def _count(
-    builder: Builder, sources: Sequence[ExtractedSource], groups: Sequence[Group]
-) -> tuple[Counts, dict[str, Drops]]:
-    """(groups, classes) rows that will be written, and what is dropped of each source."""
-    index = {group.id: row for row, group in enumerate(groups)}
-    counts = np.zeros((len(groups), len(builder.vocabulary.classes)), dtype=np.int64)
-    drops: dict[str, Drops] = {}
-    for source in sources:
-        total = drops.setdefault(source.source.name, Drops())
-        for shard in range(source.shards):
-            found, dropped = builder.count(source, shard)
-            total.update(dropped)
-            for group_id, class_id, n in found.iter_rows():
-                counts[index[group_id], class_id] += n
-    return counts, drops
-
-
-def _facts(config: ToParquetConfig, builder: Builder, sources: Sequence[ExtractedSource]) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "config": config.recorded(), "vocabulary": builder.vocabulary.name,
-        "classes": list(builder.vocabulary.classes), "flip": [list(p) for p in builder.vocabulary.flip],
-        "sizes": builder.sizes(), "seed": config.seed,
-        "sources": [{"name": s.source.name, "dataset": s.source.dataset, **s.source.metadata(),
-                     "extraction": dict(s.facts)} for s in sources],
-    }  # fmt: skip
-    if builder.name == "windows":
-        facts["feature_schema"] = read_json(schema_file(f"{SCHEMA_NAME}.json"))
-    return facts
-
-
-def _dropped(
-    builder: Builder, sources: Sequence[ExtractedSource], drops: Mapping[str, Drops]
-) -> list[dict[str, Any]]:
-    """What was dropped, most first, with the vocabulary's reason where it left a label out."""
-    rows = []
-    for source in sources:
-        why = builder.vocabulary.excluded.get(source.source.dataset, {})
-        for (reason, label), count in drops[source.source.name].items():
-            detail = why.get(label or "") if reason == "excluded_label" else None
-            rows.append({"source": source.source.name, "reason": reason, "label": label, "count": count,
-                         "detail": detail})  # fmt: skip
-    return sorted(rows, key=lambda r: (-r["count"], r["source"], r["reason"], r["label"] or ""))
-
-
-def _write_ledger(folder: Path, builder: Builder, dropped: Sequence[Mapping[str, Any]]) -> None:
-    rows = [
-        {
-            "stage": "to-parquet", "source": d["source"], "item": d["label"] or "any label", "action": "dropped",
-            "reason": d["reason"], "count": d["count"], "unit": builder.unit, "detail": d["detail"],
-        }
-        for d in dropped
-    ]  # fmt: skip
-    path = folder / "ledger" / f"{builder.name}.parquet"
-    write_table(path, table_of("ledger", rows), "ledger", {"table": builder.name})
-
-
-def _reasons(drops: Mapping[str, Drops]) -> str:
-    found = [f"{n:,} dropped as {reason}" for d in drops.values() for (reason, _), n in d.most_common(3)]
-    return ", ".join(found) or "no hand was extracted"
+def _settle_lock(config: ToParquetConfig, folder: Path, tables: Mapping[str, Any]) -> None:
+    """Checks that the dataset's own lock was made the way asked for, or removes it for a new split."""
+    lock = folder / LOCK_FILE
+    if config.new_split:
+        left = sorted(tables.keys() - set(config.table))
+        if left:
+            raise ConfigError(f"--new-split would leave {left[0]} with the old split: add --table {left[0]}")
+        lock.unlink(missing_ok=True)
+    elif lock.is_file():
+        check_lock(lock, config.split, config.split_settings.facts()["ratios"])

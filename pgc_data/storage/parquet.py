@@ -168,5 +168,27 @@ def open_parquet(path: Path, name: str) -> pq.ParquetFile:
 
 def read_table(path: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Reads a whole Parquet file that holds table `name`; see `open_parquet`."""
+    tables = list(read_row_groups(path, name, columns))
+    if tables:
+        return pa.concat_tables(tables)
     with open_parquet(path, name) as file:
-        return file.read(columns=None if columns is None else list(columns))
+        return file.schema_arrow.empty_table().select(columns or file.schema_arrow.names)
+
+
+def read_row_groups(path: Path, name: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Reads a Parquet file one row group at a time.
+
+    `iter_batches` over a whole file would keep every row group in memory until it ends.
+
+    Raises:
+        DataError: see `open_parquet`; or a page of it is damaged.
+    """
+    with open_parquet(path, name) as file:
+        for group in range(file.num_row_groups):
+            try:
+                table = file.read_row_group(group, columns=None if columns is None else list(columns))
+            except (OSError, pa.ArrowException) as error:
+                raise DataError(
+                    f"{path} is damaged ({error}): remove it and run the stage that wrote it"
+                ) from error
+            yield table

@@ -66,6 +66,9 @@ def stage_lock(folder: Path) -> Iterator[None]:
             f"another pgc-data run is writing {folder}: wait for it, or stop it and run again"
         ) from error
     try:
+        # What a killed run left half-written; nobody else writes here while the lock is held.
+        for path in folder.glob(".*.tmp-*"):
+            path.unlink(missing_ok=True)
         yield
     finally:
         lock.release()

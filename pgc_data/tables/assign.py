@@ -55,11 +55,18 @@ def assign(
         seed: of the search.
 
     Raises:
-        DataError: there is no official split, or it cuts a group in two.
+        DataError: there is no official split, it cuts a group in two, or a lock contradicts it.
     """
     if split == "group":
         return assign_groups(counts, ratios, seed, locked)
     official = _official(sources, groups)
+    broken = np.flatnonzero((locked >= 0) & (official > 0) & (locked != official))
+    if broken.size:
+        group = groups[int(broken[0])].id
+        raise DataError(
+            f"the lock has group {group} in {SPLITS[locked[broken[0]]]}, officially it lies in "
+            f"{SPLITS[official[broken[0]]]}: use --split group, or leave the lock out"
+        )
     defined = [number for number in (1, 2) if (official == number).any()]
     if len(defined) < 2:
         official[official == 0] = -1

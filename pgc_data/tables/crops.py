@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,12 @@ import polars as pl
 import pyarrow as pa
 
 from pgc_data.datasets.vocabularies import Vocabulary
-from pgc_data.storage.parquet import open_parquet, read_table
+from pgc_data.storage.files import read_json
+from pgc_data.storage.parquet import read_row_groups, read_table
 from pgc_data.storage.schemas import arrow_schema, conform
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource, label_frames
 
 _COPIED = ("frame", "hand_index", "handedness", "score", "box", "landmarks", "phash")
-Drops = Counter[tuple[str, str | None]]
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,15 @@ class CropsBuilder:
     vocabulary: Vocabulary
     min_size: int
 
-    name = "crops"
-    unit = "hands"
+    @property
+    def name(self) -> str:
+        """See `Builder`."""
+        return "crops"
+
+    @property
+    def unit(self) -> str:
+        """See `Builder`."""
+        return "hands"
 
     def schema(self) -> pa.Schema:
         """Arrow schema of the table."""
@@ -43,12 +49,24 @@ class CropsBuilder:
         """Named dimensions of the schema: none."""
         return {}
 
-    def count(self, source: ExtractedSource, shard: int) -> tuple[pl.DataFrame, Drops]:
+    def settings(self) -> dict[str, Any]:
+        """What besides the vocabulary decides its rows."""
+        return {"min_size": self.min_size}
+
+    def expected(self, source: ExtractedSource, shard: int) -> int:
+        """Hands of a shard, as the stats of its extraction have it."""
+        return int(read_json(source.folder / f"stats-{shard:05d}.json")["hands"])
+
+    def count(
+        self, source: ExtractedSource, shard: int
+    ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
         """What a shard would give: `group_id, class_id, n`, and hands dropped by (reason, label)."""
         chosen, drops = self._select(source, shard)
         return chosen.group_by("group_id", "class_id").agg(n=pl.len()), drops
 
-    def _select(self, source: ExtractedSource, shard: int) -> tuple[pl.DataFrame, Drops]:
+    def _select(
+        self, source: ExtractedSource, shard: int
+    ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
         columns = ["media", "frame", "crop_box"]
         hands = pl.from_arrow(read_table(source.shard("hands", shard), "hands", columns))
         assert isinstance(hands, pl.DataFrame)
@@ -56,10 +74,11 @@ class CropsBuilder:
             width=pl.col("crop_box").arr.get(2), height=pl.col("crop_box").arr.get(3)
         )
         small = pl.min_horizontal("width", "height") < self.min_size
-        facts = source.samples.select("sample_id", "label", "video_id", "subject_id", "group_id")
+        samples = source.samples_of(hands["media"].unique())
+        facts = samples.select("sample", "sample_id", "label", "video_id", "subject_id", "group_id")
         rows = (
-            hands.join(label_frames(hands, source.samples), on="row", maintain_order="left")
-            .join(facts, on="sample_id", how="left", maintain_order="left")
+            hands.join(label_frames(hands, samples), on="row", maintain_order="left", validate="1:1")
+            .join(facts, on="sample", how="left", maintain_order="left", validate="m:1")
             .with_columns(
                 reason=pl.coalesce(
                     "reason",
@@ -69,7 +88,7 @@ class CropsBuilder:
             )
         )
         dropped = rows.filter(pl.col("reason").is_not_null()).group_by("reason", "label").len()
-        drops: Drops = Counter({(reason, label): n for reason, label, n in dropped.iter_rows()})
+        drops = {(reason, label): n for reason, label, n in dropped.iter_rows()}
         return rows.filter(pl.col("reason").is_null() & (pl.col("class_id") != EXCLUDED)), drops
 
     def rows(self, source: ExtractedSource, shard: int, split_of: Mapping[str, str]) -> Iterator[pa.Table]:
@@ -80,15 +99,13 @@ class CropsBuilder:
         )
         numbers = chosen["row"].to_numpy()
         offset = 0
-        with open_parquet(source.shard("hands", shard), "hands") as file:
-            # One row group at a time: iter_batches over the whole file would keep them all in memory.
-            for group in range(file.num_row_groups):
-                hands = file.read_row_group(group, columns=["media", "crop", *_COPIED])
-                first, last = np.searchsorted(numbers, [offset, offset + hands.num_rows])
-                if last > first:
-                    taken = hands.take(pa.array(numbers[first:last] - offset))
-                    yield self._table(taken, chosen.slice(int(first), int(last - first)), source)
-                offset += hands.num_rows
+        columns = ["media", "crop", *_COPIED]
+        for hands in read_row_groups(source.shard("hands", shard), "hands", columns):
+            first, last = np.searchsorted(numbers, [offset, offset + hands.num_rows])
+            if last > first:
+                taken = hands.take(pa.array(numbers[first:last] - offset))
+                yield self._table(taken, chosen.slice(int(first), int(last - first)), source)
+            offset += hands.num_rows
 
     def _table(self, hands: pa.Table, chosen: pl.DataFrame, source: ExtractedSource) -> pa.Table:
         """Rows of the hands table and what was found for them, as rows of the crops table."""

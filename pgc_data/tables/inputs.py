@@ -1,24 +1,28 @@
-"""One extracted source with its samples labelled and grouped, ready to be made into tables."""
+"""Extracted sources with their samples labelled and grouped, ready to be made into tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pgc_data.datasets import Dataset, dataset
+from pgc_data.datasets import dataset
 from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.errors import DataError
+from pgc_data.hands.media_items import media_fingerprint, media_items
 from pgc_data.splits import Group, group_samples
-from pgc_data.storage.files import read_json, sha256_json
+from pgc_data.storage.files import read_json, sha256_file, sha256_json
 from pgc_data.storage.parquet import read_table
 from pgc_data.storage.source import Source, read_source
 from pgc_data.storage.workspace import Workspace
 
 EXCLUDED = -1
+_COLUMNS = (
+    "sample_id", "media", "frame_start", "frame_end", "fps", "label", "video_id", "subject_id", "official_split",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,20 +31,21 @@ class ExtractedSource:
 
     Attributes:
         source: where it came from, its licence.
-        dataset: the facts of its dataset.
         folder: `extracted/NAME`.
         shards: number of shards.
-        samples: the samples with `class_id` (-1 where the vocabulary leaves the label out) and `group_id`.
+        samples: the samples sorted by media, with `class_id` (-1 where the vocabulary leaves the label out) and
+            `group_id`.
+        spans: media -> first row in `samples` and number of rows.
         groups: group id -> group.
-        fingerprint: changes when what was extracted changes.
+        fingerprint: changes when the samples or what was extracted change.
         facts: metadata of the extraction.
     """
 
     source: Source
-    dataset: Dataset
     folder: Path
     shards: int
     samples: pl.DataFrame
+    spans: Mapping[str, tuple[int, int]]
     groups: Mapping[str, Group]
     fingerprint: str
     facts: Mapping[str, Any]
@@ -49,42 +54,93 @@ class ExtractedSource:
         """File of one shard of `frames` or `hands`."""
         return self.folder / f"{table}-{number:05d}.parquet"
 
+    def samples_of(self, media: Iterable[str]) -> pl.DataFrame:
+        """The samples of some media, with their row in `samples` as `sample`."""
+        parts = [
+            self.samples.slice(*self.spans[name]).with_row_index("sample", offset=self.spans[name][0])
+            for name in media
+            if name in self.spans
+        ]
+        return pl.concat(parts) if parts else self.samples.clear().with_row_index("sample")
 
-def open_source(workspace: Workspace, name: str, vocabulary: Vocabulary) -> ExtractedSource:
-    """Opens an extracted source.
+
+def open_sources(workspace: Workspace, names: Sequence[str], vocabulary: Vocabulary) -> list[ExtractedSource]:
+    """Opens extracted sources.
+
+    Groups are found over all sources of a dataset together, so that a person whom two of them show is one group.
 
     Raises:
-        ConfigError: the vocabulary does not speak of one of its labels.
-        DataError: it is not extracted, or not to the end.
+        ConfigError: the vocabulary does not speak of one of their labels.
+        DataError: one is not extracted, not to the end, or was prepared again since.
     """
-    source = read_source(workspace, name)
-    folder = workspace.extracted(name)
+    sources = [read_source(workspace, name) for name in names]
+    frames = [_samples(workspace, source) for source in sources]
+    group_of: dict[str, dict[str, Group]] = {}
+    for kind in sorted({source.dataset for source in sources}):
+        mine = [f for f, source in zip(frames, sources, strict=True) if source.dataset == kind]
+        keys = pl.concat(mine).select("sample_id", "video_id", "subject_id").iter_rows()
+        group_of[kind] = group_samples(kind, keys, dataset(kind).same_person)
+    return [
+        _open(workspace, source, frame, group_of[source.dataset], vocabulary)
+        for source, frame in zip(sources, frames, strict=True)
+    ]
+
+
+def _samples(workspace: Workspace, source: Source) -> pl.DataFrame:
+    path = workspace.prepared(source.name) / "samples.parquet"
+    frame = pl.from_arrow(read_table(path, "samples", _COLUMNS))
+    assert isinstance(frame, pl.DataFrame)
+    return frame.sort("media", "frame_start", "sample_id")
+
+
+def _open(
+    workspace: Workspace,
+    source: Source,
+    samples: pl.DataFrame,
+    group_of: Mapping[str, Group],
+    vocabulary: Vocabulary,
+) -> ExtractedSource:
+    folder = workspace.extracted(source.name)
+    settings, summary = _extraction(workspace, source)
+    classes = vocabulary.class_ids(source.dataset, samples["label"].drop_nulls().unique())
+    groups = [group_of[sample] for sample in samples["sample_id"]]
+    samples = samples.with_columns(
+        class_id=pl.col("label").replace_strict(classes, default=EXCLUDED, return_dtype=pl.Int64),
+        group_id=pl.Series([group.id for group in groups], dtype=pl.String),
+    )
+    spans = samples.with_row_index("row").group_by("media").agg(pl.col("row").first(), n=pl.len())
+    return ExtractedSource(
+        source=source,
+        folder=folder,
+        shards=summary["shards"],
+        samples=samples,
+        spans={media: (first, n) for media, first, n in spans.iter_rows()},
+        groups={group.id: group for group in groups},
+        fingerprint=sha256_json(
+            {
+                "settings": settings,
+                "summary": summary,
+                "samples": sha256_file(workspace.prepared(source.name) / "samples.parquet"),
+            }
+        ),
+        facts=settings,
+    )
+
+
+def _extraction(workspace: Workspace, source: Source) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings and summary of a whole extraction of the samples as they are now."""
+    name, folder = source.name, workspace.extracted(source.name)
     if not (folder / "summary.json").is_file():
         done = len(list(folder.glob("stats-*.json")))
         state = f"only {done} shards are done" if done else f"nothing lies in {folder}"
         raise DataError(f"{name} is not extracted to the end ({state}): run `pgc-data extract {name}`")
     settings, summary = read_json(folder / "settings.json"), read_json(folder / "summary.json")
-    facts = dataset(source.dataset)
-    samples = _frame(workspace.prepared(name) / "samples.parquet")
-    classes = vocabulary.class_ids(source.dataset, samples["label"].drop_nulls().unique())
-    keys = samples.select("sample_id", "video_id", "subject_id").iter_rows()
-    group_of = group_samples(source.dataset, keys, facts.same_person)
-    samples = samples.with_columns(
-        class_id=pl.col("label").replace_strict(classes, default=EXCLUDED, return_dtype=pl.Int64),
-        group_id=pl.Series([group_of[s].id for s in samples["sample_id"]], dtype=pl.String),
-    )
-    groups = {group.id: group for group in group_of.values()}
-    print_of = sha256_json({"settings": settings, "summary": summary})
-    return ExtractedSource(source, facts, folder, summary["shards"], samples, groups, print_of, settings)
-
-
-def _frame(path: Path) -> pl.DataFrame:
-    columns = [
-        "sample_id", "media", "frame_start", "frame_end", "fps", "label", "video_id", "subject_id", "official_split",
-    ]  # fmt: skip
-    frame = pl.from_arrow(read_table(path, "samples", columns))
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    items = media_items(workspace.prepared(name) / "samples.parquet")
+    if settings.get("media_sha256") != media_fingerprint(items):
+        raise DataError(
+            f"{name} was prepared again with other frames since it was extracted: run `pgc-data extract {name}`"
+        )
+    return settings, summary
 
 
 def label_frames(frames: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
@@ -92,21 +148,21 @@ def label_frames(frames: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         frames: rows with `media` and `frame`, and an integer `row` that names them.
-        samples: as in `ExtractedSource`.
+        samples: as `ExtractedSource.samples_of` gives them.
 
     Returns:
-        One row for each row of `frames`, in its order: `row, sample_id, class_id, reason`. Where `class_id` is
-        -1, `reason` says why: `no_sample`, `excluded_label` or `conflicting_labels` (the frame lies in samples
-        of different classes, or of a class and an excluded label).
+        One row for each row of `frames`, in its order: `row, sample, class_id, reason`. Where `class_id` is -1,
+        `reason` says why: `no_sample`, `excluded_label` or `conflicting_labels` (the frame lies in samples of
+        different classes, or of a class and an excluded label).
     """
-    spans = samples.select("media", "frame_start", "frame_end", "sample_id", "class_id")
+    spans = samples.select("media", "frame_start", "frame_end", "sample", "class_id")
     matched = (
         frames.select("row", "media", "frame")
         .join(spans, on="media", how="inner")
         .filter(pl.col("frame").is_between(pl.col("frame_start"), pl.col("frame_end")))
-        .sort("row", "frame_start", "sample_id")
+        .sort("row", "sample")
         .group_by("row", maintain_order=True)
-        .agg(pl.col("sample_id").first(), pl.col("class_id").first(), classes=pl.col("class_id").n_unique())
+        .agg(pl.col("sample").first(), pl.col("class_id").first(), classes=pl.col("class_id").n_unique())
     )
     reason = (
         pl.when(pl.col("classes").is_null())

@@ -10,7 +10,8 @@ import numpy as np
 
 from pgc_data.errors import DataError
 from pgc_data.splits import SPLITS, Assignment, Group
-from pgc_data.storage.parquet import read_table, table_of, write_table
+from pgc_data.storage.parquet import open_parquet, read_table, table_of, write_table
+from pgc_data.storage.schemas import read_metadata
 
 LOCK_FILE = "splits.parquet"
 
@@ -28,6 +29,27 @@ def read_lock(path: Path) -> dict[str, str]:
     return lock
 
 
+def check_lock(path: Path, split: str, ratios: Sequence[float]) -> None:
+    """Checks that a dataset's own lock was made the way that is asked for now.
+
+    Raises:
+        DataError: it was made by another kind of split or with other ratios.
+    """
+    with open_parquet(path, "splits") as file:
+        made = read_metadata(file.schema_arrow)
+    then = (made["split"], [round(r, 6) for r in made["ratios"]])
+    now = (split, [round(r, 6) for r in ratios])
+    if then != now:
+        raise DataError(
+            f"{path} was made by {_words(*then)}, asked for is {_words(*now)}: ask for the same, pass --new-split to "
+            "split again, or write to another --name"
+        )
+
+
+def _words(split: str, ratios: Sequence[float]) -> str:
+    return f"--split {split} --ratios {' '.join(f'{r:g}' for r in ratios)}"
+
+
 def locked_assignment(lock: Mapping[str, str], groups: Sequence[Group], where: str) -> Assignment:
     """(groups,) split of each group that the lock knows, -1 for new ones.
 
@@ -41,19 +63,30 @@ def locked_assignment(lock: Mapping[str, str], groups: Sequence[Group], where: s
         if len(known) > 1:
             raise DataError(
                 f"{where} has parts of group {group.id} in {' and '.join(sorted(known))}: they belong together now; "
-                "make the dataset under another --name, or remove the lock"
+                "write to another --name, or pass --new-split"
             )
         if known:
             result[index] = SPLITS.index(known.pop())
     return result
 
 
-def write_lock(
-    path: Path, groups: Sequence[Group], split_of: Mapping[str, str], facts: Mapping[str, Any]
-) -> None:
-    """Writes `splits.parquet`: one row a group, sorted."""
-    rows = [
-        {"group_id": g.id, "split": split_of[g.id], "members": list(g.members), "kind": g.kind}
-        for g in sorted(groups, key=lambda g: g.id)
+def write_lock(path: Path, groups: Sequence[Group], assignment: Assignment, facts: Mapping[str, Any]) -> None:
+    """Writes `splits.parquet`: one row a group, sorted; groups that only an earlier lock knows stay in it.
+
+    Args:
+        path: of the lock.
+        groups: that have rows in the table just written.
+        assignment: (groups,) their splits.
+        facts: the settings that made the split.
+    """
+    rows: list[dict[str, Any]] = [
+        {"group_id": g.id, "split": SPLITS[split], "members": list(g.members), "kind": g.kind}
+        for g, split in zip(groups, assignment.tolist(), strict=True)
     ]
-    write_table(path, table_of("splits", rows), "splits", facts)
+    known = {(g.id.split(":", 1)[0], member) for g in groups for member in g.members}
+    for row in read_table(path, "splits").to_pylist() if path.is_file() else []:
+        dataset = row["group_id"].split(":", 1)[0]
+        left = [member for member in row["members"] if (dataset, member) not in known]
+        if left:
+            rows.append({**row, "members": left})
+    write_table(path, table_of("splits", sorted(rows, key=lambda r: r["group_id"])), "splits", facts)

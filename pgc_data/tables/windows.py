@@ -16,6 +16,7 @@ from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.features import (
     SCHEMA,
     SCHEMA_NAME,
+    FrameFeatures,
     Windows,
     choose_rows,
     cut_windows,
@@ -25,7 +26,6 @@ from pgc_data.features import (
 from pgc_data.features.sequence import NO_TRACK, HandSequence
 from pgc_data.storage.parquet import read_table
 from pgc_data.storage.schemas import arrow_schema, conform
-from pgc_data.tables.crops import Drops
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource, label_frames
 
 _HANDS = ["media", "frame", "track_id", "handedness", "score", "landmarks"]
@@ -74,8 +74,15 @@ class WindowsBuilder:
     length: int
     stride: int
 
-    name = "windows"
-    unit = "windows"
+    @property
+    def name(self) -> str:
+        """See `Builder`."""
+        return "windows"
+
+    @property
+    def unit(self) -> str:
+        """See `Builder`."""
+        return "windows"
 
     def schema(self) -> pa.Schema:
         """Arrow schema of the table."""
@@ -85,15 +92,30 @@ class WindowsBuilder:
         """Named dimensions of the schema: frames of a window, features of a frame."""
         return {"T": self.length, "F": SCHEMA.frame_dims}
 
-    def count(self, source: ExtractedSource, shard: int) -> tuple[pl.DataFrame, Drops]:
+    def settings(self) -> dict[str, Any]:
+        """What besides the vocabulary decides its rows."""
+        return {"frames": self.length, "stride": self.stride}
+
+    def expected(self, source: ExtractedSource, shard: int) -> int:
+        """Candidate windows of a shard, from the times of its frames; a clip too short for one counts as one."""
+        columns = ["media", "timestamp_s"]
+        times = pl.from_arrow(read_table(source.shard("frames", shard), "frames", columns))
+        assert isinstance(times, pl.DataFrame)
+        spans = times.group_by("media").agg(span=pl.col("timestamp_s").max() - pl.col("timestamp_s").min())
+        grid = np.floor((spans["span"].to_numpy() + SCHEMA.rules.time_tolerance_s) * SCHEMA.rules.grid_hz) + 1
+        return int(np.maximum((grid - self.length) // self.stride + 1, 1).sum())
+
+    def count(
+        self, source: ExtractedSource, shard: int
+    ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
         """What a shard would give: `group_id, class_id, n`, and windows dropped by (reason, None)."""
-        drops: Drops = Counter()
+        drops: Counter[tuple[str, str | None]] = Counter()
         parts = [pl.DataFrame(schema={"group_id": pl.String, "class_id": pl.Int64})]
         for clip in self._clips(source, shard):
             drops.update({(reason, None): n for reason, n in clip.dropped.items()})
             groups = source.samples["group_id"].gather(clip.sample)
             parts.append(pl.DataFrame({"group_id": groups, "class_id": clip.class_id}))
-        return pl.concat(parts).group_by("group_id", "class_id").agg(n=pl.len()), drops
+        return pl.concat(parts).group_by("group_id", "class_id").agg(n=pl.len()), dict(drops)
 
     def rows(self, source: ExtractedSource, shard: int, split_of: Mapping[str, str]) -> Iterator[pa.Table]:
         """The shard's windows with their split, clip by clip, in the order of time."""
@@ -107,23 +129,33 @@ class WindowsBuilder:
         hands = pl.from_arrow(read_table(source.shard("hands", shard), "hands", _HANDS))
         assert isinstance(frames, pl.DataFrame)
         assert isinstance(hands, pl.DataFrame)
-        hands = hands.filter(pl.col("landmarks").is_not_null())
-        hands_of = hands.partition_by("media", as_dict=True)
+        samples = source.samples_of(frames["media"].unique(maintain_order=True))
+        frames = frames.with_row_index("row")
+        labels = label_frames(frames, samples).select("row", "class_id", "sample")
+        frames = frames.join(labels, on="row", how="left", maintain_order="left").join(
+            samples.select("sample", "fps"), on="sample", how="left", maintain_order="left"
+        )
+        hands_of = hands.filter(pl.col("landmarks").is_not_null()).partition_by("media", as_dict=True)
         for (media,), table in frames.partition_by("media", as_dict=True, maintain_order=True).items():
-            # A media of which no frame was decoded has no size, and nothing to cut windows from.
-            if table["image_width"].count():
-                yield self._clip(str(media), table, hands_of.get((media,), hands.clear()), source)
+            yield self._clip(str(media), table, hands_of.get((media,), hands.clear()))
 
-    def _clip(self, media: str, frames: pl.DataFrame, hands: pl.DataFrame, source: ExtractedSource) -> _Clip:
+    def _clip(self, media: str, frames: pl.DataFrame, hands: pl.DataFrame) -> _Clip:
+        """Cuts and labels the windows of one media.
+
+        Args:
+            media: its name.
+            frames: its rows of the frames table, with the `class_id`, `sample` and `fps` of each.
+            hands: its rows of the hands table.
+        """
         sequence, handedness = _one_hand(frames, hands)
         features = frame_features(sequence)
         windows = cut_windows(features, self.length, self.stride)
-        class_of, sample_of = _frame_labels(media, frames, source.samples)
-        class_ids = class_of[features.source_index]
+        class_ids = _grid_classes(frames, features)
         labels = interval_labels(class_ids, windows.start, self.length, self.vocabulary.background_id)
         kept = labels.kept
         within = windows.start[kept][:, None] + np.arange(self.length)
         rows = features.source_index[within]
+        samples = frames["sample"].cast(pl.Int64).fill_null(EXCLUDED).to_numpy()
         return _Clip(
             media=media,
             windows=Windows(
@@ -131,12 +163,17 @@ class WindowsBuilder:
                 windows.usable_fraction[kept], windows.dropped,
             ),
             class_id=labels.class_id[kept],
-            sample=_main_sample(sample_of[rows], class_ids[within] == labels.class_id[kept][:, None]),
+            sample=_main_sample(samples[rows], class_ids[within] == labels.class_id[kept][:, None]),
             source_rows=rows,
             times=features.times[windows.start[kept]],
             frames=frames,
             handedness=handedness,
-            dropped=+Counter({**labels.dropped(), "too_few_usable_frames": windows.dropped}),
+            dropped=+Counter(
+                {
+                    **labels.dropped(), "too_few_usable_frames": windows.dropped,
+                    "clip_too_short": int(len(features) < self.length),
+                }
+            ),
         )  # fmt: skip
 
     def _table(self, clip: _Clip, source: ExtractedSource, split_of: Mapping[str, str]) -> pa.Table:
@@ -178,7 +215,9 @@ def _one_hand(frames: pl.DataFrame, hands: pl.DataFrame) -> tuple[HandSequence, 
     row_of = {number: row for row, number in enumerate(frames["frame"])}
     at = np.array([row_of[number] for number in hands["frame"]], dtype=np.int64)
     points = hands["landmarks"].to_numpy().reshape(-1, _JOINTS, 3).astype(np.float64)
-    width, height = (int(frames[c].drop_nulls()[0]) for c in ("image_width", "image_height"))
+    # Where no frame was decoded there is no size, and no hand for which it would matter.
+    sizes = frames.select(pl.col("image_width", "image_height").max().fill_null(1))
+    width, height = sizes.row(0)
     chosen = choose_rows(
         frame_index=at, landmarks=points, score=hands["score"].to_numpy().astype(np.float64),
         frames=frames.height, width=width, height=height,
@@ -193,14 +232,13 @@ def _one_hand(frames: pl.DataFrame, hands: pl.DataFrame) -> tuple[HandSequence, 
     return sequence, [sides[row] if row >= 0 else None for row in chosen.tolist()]
 
 
-def _frame_labels(media: str, frames: pl.DataFrame, samples: pl.DataFrame) -> tuple[_Ints, _Ints]:
-    """Class and row of the sample of each frame; -1 where it has none that counts."""
-    mine = samples.with_row_index("sample").filter(pl.col("media") == media)
-    labels = label_frames(frames.with_row_index("row"), mine).join(
-        mine.select("sample_id", "sample"), on="sample_id", how="left", maintain_order="left"
-    )
-    sample = labels["sample"].cast(pl.Int64).fill_null(EXCLUDED).to_numpy()
-    return labels["class_id"].to_numpy(), sample
+def _grid_classes(frames: pl.DataFrame, features: FrameFeatures) -> _Ints:
+    """Class of each grid frame: that of the nearest source frame, -1 where none is near enough to speak for it."""
+    nearest = features.source_index
+    apart = np.abs(frames["timestamp_s"].to_numpy()[nearest] - features.times)
+    half = 0.5 / frames["fps"].fill_null(SCHEMA.rules.grid_hz).to_numpy()[nearest]
+    classes = frames["class_id"].to_numpy()[nearest]
+    return np.where(apart <= half + SCHEMA.rules.time_tolerance_s, classes, EXCLUDED).astype(np.int64)
 
 
 def _main_sample(samples: _Ints, counted: NDArray[np.bool_]) -> _Ints:

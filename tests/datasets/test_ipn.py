@@ -74,6 +74,8 @@ def test_a_video_in_both_lists_has_no_official_split(tmp_path):
         ("..,B0A,2,1,9,9", "unsafe_name"),
         (",B0A,2,1,9,9", "unsafe_name"),
         (f"{VIDEO},D0X,1,1,17,17", "duplicate_row"),
+        (f"{VIDEO},D0X,1,01,17,17", "duplicate_row"),
+        (f"{VIDEO},B0A,2,1,99999999,9", "bad_number"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_dropped_with_its_reason_and_place(tmp_path, row, reason):
@@ -99,8 +101,8 @@ def test_media_are_looked_for_and_intervals_are_measured_against_them(tmp_path):
          "c_1_R_#3,B0A,2,1,9,9", "d_1_R_#4,B0A,2,1,9,9"],
     )  # fmt: skip
     made = ingest(tmp_path, annotations_only=False)
-    assert [(s["media"], s["media_kind"]) for s in made.samples] == [
-        ("frames/a_1_R_#1", "frames"), ("frames/a_1_R_#1", "frames"), ("videos/c_1_R_#3.avi", "video"),
+    assert [(s["media"], s["media_kind"], s["frame_end"]) for s in made.samples] == [
+        ("frames/a_1_R_#1", "frames", 8), ("frames/a_1_R_#1", "frames", 10), ("videos/c_1_R_#3.avi", "video", 9),
     ]  # fmt: skip
     assert reasons(made) == [
         ("kept", "interval_past_end"), ("dropped", "interval_past_end"), ("dropped", "no_frames"),

@@ -42,6 +42,7 @@ def test_two_hands_are_told_apart_whatever_their_order():
         ((100, 10, 5, 5), 0.0, None),
         ((-20, 10, 5, 5), 0.2, None),
         ((10, 10, 0, 0), 0.2, None),
+        ((-60, 10, 50, 50), 0.5, None),
     ],
 )
 def test_the_crop_is_the_box_with_a_margin_inside_the_image(box, margin, expected):

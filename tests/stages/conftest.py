@@ -26,7 +26,7 @@ def recorded(monkeypatch):
     def in_process(function, shards, workers, initialize, arguments):
         for shard in shards:
             Recorded.shards.append(shard.number)
-            yield shard, extract_shard(shard, RecordedBackend(Recorded.hands))
+            yield shard.number, extract_shard(shard, RecordedBackend(Recorded.hands))
 
     Recorded.shards = []
     monkeypatch.setattr(extract, "map_shards", in_process)

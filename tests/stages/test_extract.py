@@ -10,8 +10,10 @@ import pytest
 from factories import drawn_hand
 
 from pgc_data.errors import ConfigError, DataError
-from pgc_data.stages import extract
+from pgc_data.hands.media_items import media_items
+from pgc_data.stages import extract, prepare
 from pgc_data.stages.extract import ExtractConfig
+from pgc_data.storage.parquet import table_of, write_table
 
 
 def run(workspace, **settings):
@@ -112,21 +114,85 @@ def test_strict_stops_at_the_first_frame_that_cannot_be_decoded(prepared, record
     assert run(prepared).counts["undecodable"] == 1
 
 
-def test_shards_do_not_depend_on_workers_and_never_cut_a_video(prepared):
-    items = extract.media_items(prepared / "prepared" / "ipn" / "samples.parquet")
-    assert [(item.frames, item.intervals) for item in items] == [(100, ((1, 100),))] * 6
+def test_shards_hold_whole_videos_until_they_are_full(prepared, recorded):
+    assert run(prepared, shard_frames=150).shards == 3
+    videos = [
+        set(pl.read_parquet(prepared / "extracted" / "ipn" / f"frames-{n:05d}.parquet")["media"])
+        for n in range(3)
+    ]
+    assert [len(v) for v in videos] == [2, 2, 2]
+    assert len(set.union(*videos)) == 6
 
 
 @pytest.mark.parametrize(
     ("intervals", "merged"),
     [
-        ([(1, 5), (6, 9)], [(1, 9)]),
-        ([(1, 5), (8, 9)], [(1, 5), (8, 9)]),
-        ([(1, 9), (3, 5), (10, 12)], [(1, 12)]),
+        ([(1, 5), (6, 9)], ((1, 9),)),
+        ([(1, 5), (8, 9)], ((1, 5), (8, 9))),
+        ([(1, 9), (3, 5), (10, 12)], ((1, 12),)),
+        ([(8, 9), (1, 5)], ((1, 5), (8, 9))),
     ],
 )
-def test_frames_wanted_twice_are_read_once(intervals, merged):
-    assert extract._merged(iter(intervals)) == merged
+def test_frames_wanted_twice_are_read_once(tmp_path, intervals, merged):
+    rows = [
+        {
+            "dataset": "ipn",
+            "sample_id": str(n),
+            "media": "m",
+            "media_kind": "frames",
+            "frame_start": a,
+            "frame_end": b,
+        }
+        for n, (a, b) in enumerate(intervals)
+    ]
+    write_table(tmp_path / "s.parquet", table_of("samples", rows), "samples", {})
+    assert [item.intervals for item in media_items(tmp_path / "s.parquet")] == [merged]
+
+
+def test_restart_begins_again_and_picks_up_mended_frames(prepared, recorded):
+    frame = prepared / "raw" / "ipn" / "frames" / "1CM1_0_R_#0" / "1CM1_0_R_#0_000010.jpg"
+    data = frame.read_bytes()
+    frame.unlink()
+    assert run(prepared).counts["missing"] == 1
+    frame.write_bytes(data)
+    assert run(prepared).counts["missing"] == 1
+    again = run(prepared, restart=True)
+    assert (again.worked, again.counts["missing"]) == (3, 0)
+
+
+def test_a_shard_whose_table_is_gone_is_done_again(prepared, recorded):
+    run(prepared)
+    whole = files(prepared)
+    (prepared / "extracted" / "ipn" / "hands-00001.parquet").unlink()
+    assert run(prepared).worked == 1
+    assert files(prepared) == whole
+
+
+def test_other_labels_on_the_same_frames_need_no_new_extraction(prepared, recorded):
+    run(prepared)
+    annotation = prepared / "raw" / "ipn" / "Annot_List.txt"
+    annotation.write_text(annotation.read_text().replace(",B0A,", ",B0B,"))
+    prepare.run(prepare.PrepareConfig(workspace=prepared, dataset="ipn"))
+    assert run(prepared).worked == 0
+    annotation.write_text(annotation.read_text().replace(",61,90,", ",61,89,"))
+    prepare.run(prepare.PrepareConfig(workspace=prepared, dataset="ipn"))
+    with pytest.raises(DataError, match="media_sha256"):
+        run(prepared)
+
+
+def test_shards_of_another_library_version_are_not_mixed_in(prepared, recorded, monkeypatch):
+    run(prepared)
+    monkeypatch.setattr(extract, "version", lambda name: "0.0")
+    with pytest.raises(DataError, match="libraries"):
+        run(prepared)
+
+
+def test_half_written_files_of_a_killed_run_are_swept(prepared, recorded):
+    folder = prepared / "extracted" / "ipn"
+    folder.mkdir(parents=True)
+    (folder / ".hands-00001.parquet.tmp-123").write_bytes(b"half")
+    run(prepared)
+    assert not list(folder.glob(".*.tmp-*"))
 
 
 def test_bad_calls_are_clear_errors(prepared, recorded, tmp_path):

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from factories import drawn_hand
+from factories import annotate, drawn_hand, frames
 
 from pgc_data.errors import ConfigError, DataError
-from pgc_data.stages import audit, extract, to_parquet
+from pgc_data.stages import audit, extract, prepare, to_parquet
 from pgc_data.stages.to_parquet import ToParquetConfig
 from pgc_data.storage.schemas import arrow_schema, read_metadata
 from pgc_data.tables.crops import CropsBuilder
@@ -111,6 +111,155 @@ def test_a_lock_of_another_dataset_is_kept(extracted):
     assert first == second
 
 
+def splits_of(workspace, kind="crops", column="group_id", name="d"):
+    return dict(rows(workspace, kind, name).select(column, "split").unique().rows())
+
+
+def second_source(workspace, people, name="two"):
+    """Another source of the same dataset, with its own videos of the people named."""
+    raw = workspace / "raw" / name
+    lines = []
+    for number, person in enumerate(people):
+        video = f"{person}_R_#{100 + number}"
+        frames(raw, video, 60)
+        lines.append(f"{video},B0A,2,1,30,30\n{video},G05,8,31,60,30")
+    annotate(raw, lines)
+    prepare.run(prepare.PrepareConfig(workspace=workspace, dataset="ipn", name=name))
+    extract.run(extract.ExtractConfig(workspace=workspace, dataset=name))
+
+
+def test_a_lock_made_another_way_is_not_passed_off_as_this_one(extracted):
+    run(extracted)
+    with pytest.raises(
+        DataError, match=r"made by --split group --ratios 0.7 0.15 0.15, asked for is --split official"
+    ):
+        run(extracted, split="official", overwrite=True)
+    with pytest.raises(DataError, match=r"asked for is --split group --ratios 0.5 0.25 0.25"):
+        run(extracted, vocabulary="maestro10", table=("windows",), ratios=(0.5, 0.25, 0.25))
+    table = run(extracted, split="official", new_split=True).tables["crops"]
+    assert (table["split"], table["unmet"]) == ("official", [])
+    assert splits_of(extracted, column="subject_id")["1CM1_5"] == "test"
+    run(extracted, vocabulary="maestro10", table=("windows",), split="official")
+    with pytest.raises(ConfigError, match="add --table windows"):
+        run(extracted, new_split=True)
+
+
+def test_a_named_lock_that_contradicts_the_official_split_is_refused(extracted):
+    run(extracted, name="e", ratios=(1.0, 0.0, 0.0))
+    lock = extracted / "parquet" / "e" / "splits.parquet"
+    with pytest.raises(DataError, match=r"has group ipn:1CM1_5 in train, officially it lies in test"):
+        run(extracted, split="official", lock=lock)
+
+
+def test_one_person_in_two_sources_is_one_group(extracted):
+    second_source(extracted, ["1CM1_0", "4CM11_1", "4CM11_17"])
+    for seed in range(3):
+        run(extracted, datasets=("ipn", "two"), name=f"m{seed}", seed=seed)
+        crops = rows(extracted, name=f"m{seed}")
+        assert crops.group_by("subject_id").agg(pl.col("split").n_unique())["split"].max() == 1
+        assert crops.filter(pl.col("subject_id").is_in(["4CM11_1", "4CM11_17"]))["group_id"].n_unique() == 1
+    assert set(crops["source"]) == {"ipn", "two"}
+
+
+def test_the_lock_forgets_nobody(extracted):
+    second_source(extracted, ["4CM11_2", "4CM11_3"])
+    run(extracted, datasets=("ipn", "two"))
+    before = splits_of(extracted)
+    run(extracted, datasets=("ipn",), vocabulary="maestro10", table=("windows",))
+    run(
+        extracted, datasets=("ipn", "two"), vocabulary="maestro10", table=("windows",), seed=9, overwrite=True
+    )
+    assert splits_of(extracted, "windows").items() <= before.items()
+    found = audit.run(audit.AuditConfig(workspace=extracted, path="d")).audit.findings
+    assert not {f.kind for f in found} & {"group_overlap", "subject_overlap", "video_overlap"}
+
+
+def test_people_without_a_row_are_left_for_a_later_table(extracted, tmp_path):
+    """G10 is in no class of maestro10, so who shows only that has no place in its split yet."""
+    raw = extracted / "raw" / "ipn"
+    text = (raw / "Annot_List.txt").read_text()
+    for person in (0, 1, 2):
+        for label in ("B0A", "D0X", "G05"):
+            text = text.replace(f"1CM1_{person}_R_#{person},{label},", f"1CM1_{person}_R_#{person},G10,")
+    (raw / "Annot_List.txt").write_text(text)
+    prepare.run(prepare.PrepareConfig(workspace=extracted, dataset="ipn"))
+    table = run(extracted, vocabulary="maestro10").tables["crops"]
+    assert sum(table["groups"].values()) == 3
+    lock = pl.read_parquet(extracted / "parquet" / "d" / "splits.parquet")
+    assert lock.height == 3
+
+
+def test_a_source_prepared_again_is_noticed(extracted):
+    run(extracted)
+    annotation = extracted / "raw" / "ipn" / "Annot_List.txt"
+    annotation.write_text(annotation.read_text().replace("1CM1_0_R_#0,B0A", "1CM1_0_R_#0,B0B"))
+    prepare.run(prepare.PrepareConfig(workspace=extracted, dataset="ipn"))
+    with pytest.raises(DataError, match="made from other input"):
+        run(extracted)
+    assert run(extracted, overwrite=True).tables["crops"]["class_rows"]["train"]["pointing"] < 240
+    annotation.write_text(
+        annotation.read_text().replace("1CM1_0_R_#0,G10,1,91,100", "1CM1_0_R_#0,G10,1,91,95")
+    )
+    prepare.run(prepare.PrepareConfig(workspace=extracted, dataset="ipn"))
+    with pytest.raises(DataError, match=r"prepared again with other frames .*run `pgc-data extract ipn`"):
+        run(extracted)
+
+
+def test_a_table_left_by_a_run_that_failed_later_is_not_taken_for_another(extracted, monkeypatch):
+    run(extracted)
+    monkeypatch.setattr(to_parquet, "write_manifest", fail)
+    with pytest.raises(DataError, match="stopped"):
+        run(extracted, vocabulary="maestro10", overwrite=True)
+    monkeypatch.undo()
+    assert "swiping_left" in set(rows(extracted)["label"])
+    assert run(extracted).fresh == ("crops",)
+    assert set(rows(extracted)["label"]) == {"pointing", "not_pointing"}
+
+
+def fail(*_):
+    raise DataError("stopped")
+
+
+def test_hands_that_vanish_before_they_are_counted_are_caught(extracted, monkeypatch):
+    whole = CropsBuilder._select
+
+    def lossy(self, source, shard):
+        chosen, drops = whole(self, source, shard)
+        return chosen.slice(5), drops
+
+    monkeypatch.setattr(CropsBuilder, "_select", lossy)
+    with pytest.raises(DataError, match=r"holds 200 hands, but 195 were written or dropped"):
+        run(extracted)
+
+
+def test_clips_too_short_for_a_window_are_counted(prepared, recorded):
+    raw = prepared / "raw" / "ipn"
+    rows_ = (raw / "Annot_List.txt").read_text().splitlines()
+    (raw / "Annot_List.txt").write_text(
+        "\n".join(r for r in rows_ if "1CM1_0" not in r) + "\n1CM1_0_R_#0,B0A,2,1,9,9"
+    )
+    prepare.run(prepare.PrepareConfig(workspace=prepared, dataset="ipn"))
+    extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn"))
+    dropped = run(prepared, vocabulary="maestro10", table=("windows",)).tables["windows"]["dropped"]
+    assert {"source": "ipn", "reason": "clip_too_short", "label": None, "count": 1, "detail": None} in dropped
+
+
+def test_a_frame_that_nobody_annotated_lends_no_class(prepared, recorded):
+    raw = prepared / "raw" / "ipn"
+    head, *lines = (raw / "Annot_List.txt").read_text().splitlines()
+    lines = [line for line in lines if "1CM1_0" not in line]
+    lines += ["1CM1_0_R_#0,G05,8,1,20,20", "1CM1_0_R_#0,D0X,1,27,60,34"]
+    (raw / "Annot_List.txt").write_text("\n".join([head, *lines]))
+    prepare.run(prepare.PrepareConfig(workspace=prepared, dataset="ipn"))
+    extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn"))
+    run(prepared, vocabulary="maestro10", table=("windows",), stride=1)
+    mine = rows(prepared, "windows").filter(pl.col("video_id") == "1CM1_0_R_#0")
+    swipes = mine.filter(pl.col("label") == "swiping_left")
+    starts = sorted(int(w.rsplit(":", 1)[1].split("+")[0]) for w in swipes["window_id"])
+    # 60 % of 16 frames are 10: a window from grid frame 10 on has fewer than ten of the twenty.
+    assert starts == list(range(11))
+
+
 def test_the_official_split_is_kept_and_validation_is_carved_from_training(extracted):
     run(extracted, split="official")
     found = dict(rows(extracted).select("subject_id", "split").unique().rows())
@@ -183,12 +332,12 @@ def test_tiny_and_outside_hands_are_dropped_and_counted(prepared, recorded):
 def test_frames_of_two_classes_are_in_neither():
     samples = pl.DataFrame(
         {"media": ["m"] * 4, "frame_start": [1, 5, 9, 10], "frame_end": [6, 8, 12, 11],
-         "sample_id": ["a", "b", "c", "d"], "class_id": [1, 0, 1, 1]},
+         "sample": [0, 1, 2, 3], "class_id": [1, 0, 1, 1]},
     )  # fmt: skip
     frames = pl.DataFrame({"row": range(6), "media": ["m"] * 5 + ["x"], "frame": [1, 5, 7, 10, 13, 1]})
     found = label_frames(frames, samples)
-    assert found.select("sample_id", "class_id", "reason").rows() == [
-        ("a", 1, None), ("a", -1, "conflicting_labels"), ("b", 0, None), ("c", 1, None),
+    assert found.select("sample", "class_id", "reason").rows() == [
+        (0, 1, None), (0, -1, "conflicting_labels"), (1, 0, None), (2, 1, None),
         (None, -1, "no_sample"), (None, -1, "no_sample"),
     ]  # fmt: skip
 
@@ -202,6 +351,7 @@ def test_frames_of_two_classes_are_in_neither():
         ({"name": "../d"}, ConfigError, "cannot be a folder name"),
         ({"table": ("crop",)}, ConfigError, "did you mean 'crops'"),
         ({"datasets": ()}, ConfigError, "no source given"),
+        ({"datasets": ("ipn", "ipn")}, ConfigError, "a source stands twice"),
         ({"lock": "nowhere.parquet"}, DataError, "nowhere.parquet is missing"),
     ],
 )
