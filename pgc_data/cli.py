@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import MISSING
 from pathlib import Path
@@ -62,6 +64,11 @@ class _InOrder(click.Group):
             sys.exit(1)
 
 
+def _interrupt(number: int, frame: object) -> None:
+    """Ends on SIGTERM as on Ctrl-C: workers are stopped, half-written files removed."""
+    raise KeyboardInterrupt
+
+
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="pgc-data")
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
@@ -75,6 +82,8 @@ def main(debug: bool, verbose: bool) -> None:
     pgc-data to-parquet ipn --vocabulary pointing
     pgc-data audit ipn-pointing
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s")
     logging.getLogger("matplotlib").setLevel(logging.WARNING)

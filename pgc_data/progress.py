@@ -22,13 +22,14 @@ class Progress:
 
     def __init__(self, title: str, total: int, unit: str, stream: TextIO | None = None) -> None:
         """Starts at 0 of `total` units."""
-        self._stream = stream or sys.stderr
+        # A process started without a standard error has None there.
+        self._stream: TextIO | None = stream or sys.stderr
         self._title, self._total, self._unit = title, total, unit
         self._done = 0
         self._start = self._last = time.monotonic()
         self._bar = (
             tqdm(total=total, desc=title, unit=f" {unit}", file=self._stream, dynamic_ncols=True, leave=False)
-            if self._stream.isatty()
+            if self._stream is not None and self._stream.isatty()
             else None
         )
 
@@ -49,6 +50,8 @@ class Progress:
         rate = self._done / max(now - self._start, 1e-9)
         left = (self._total - self._done) / rate if rate > 0 else 0.0
         share = self._done / self._total if self._total else 1.0
+        if self._stream is None:
+            return
         self._stream.write(
             f"{self._title}: {self._done:,} of {self._total:,} {self._unit} ({share:.0%}), "
             f"{rate:,.0f}/s, {left:,.0f} s left{'; ' + note if note else ''}\n"

@@ -85,7 +85,7 @@ def load_recipe(name: str, workspace: Path, workers: int | None = None) -> Recip
     """Reads a recipe: a path, or the name of one that ships with pgc-data.
 
     What a step leaves out is filled in from the recipe: `to-parquet` writes the dataset called like it, `audit`
-    audits that.
+    audits what the step before it wrote.
 
     Args:
         name: path of a TOML file, or a name such as demo.
@@ -122,6 +122,7 @@ def _find(name: str) -> Path:
 
 
 def _steps(raw: Mapping[str, Any], path: Path, title: str, given: Mapping[str, Any]) -> Iterator[Step]:
+    written = title
     for key in sorted(raw):
         match, table = _STEP.fullmatch(key), raw[key]
         if match is None or not isinstance(table, dict):
@@ -135,14 +136,13 @@ def _steps(raw: Mapping[str, Any], path: Path, title: str, given: Mapping[str, A
                 f"{path}: [{key}]: the workspace belongs on the command line: --workspace FOLDER"
             )
         stage = STAGES[match[2]]
-        config = from_mapping(stage.config, {**_default(stage, title), **table}, f"{path}: [{key}]")
+        default = {"to-parquet": {"name": title}, "audit": {"path": written}}.get(stage.name, {})
+        config = from_mapping(stage.config, {**default, **table}, f"{path}: [{key}]")
+        if isinstance(config, to_parquet.ToParquetConfig):
+            written = config.dataset_name
         known = {f.name for f in dataclasses.fields(config)}
         override = {k: v for k, v in given.items() if k in known and v is not None}
         yield Step(key, stage, dataclasses.replace(config, **override))
-
-
-def _default(stage: Stage, title: str) -> dict[str, Any]:
-    return {"to-parquet": {"name": title}, "audit": {"path": title}}.get(stage.name, {})
 
 
 def _planned(step: Step, first: Step) -> Summary:

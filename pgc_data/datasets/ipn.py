@@ -8,8 +8,6 @@ mirrored: left and right are the subject's.
 
 from __future__ import annotations
 
-import csv
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from pathlib import Path
 
 from pgc_data.datasets.base import Dataset, Ingested, Licence, Row
 from pgc_data.errors import DataError
+from pgc_data.hands.media import numbered_files
 
 COLUMNS = ("video", "label", "id", "t_start", "t_end", "frames")
 LABELS = {
@@ -135,12 +134,13 @@ def _annotation_folder(raw: Path) -> Path:
 def _read_lines(path: Path) -> Iterator[_Line]:
     """The lines of a CSV file that are not blank; a BOM, CRLF and stray spaces are dropped."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            for number, fields in enumerate(csv.reader(handle), start=1):
-                stripped = tuple(value.strip() for value in fields)
+        with path.open(encoding="utf-8-sig") as handle:
+            # IPN quotes nothing: to the csv module, a stray quote would begin a field that swallows the lines after it.
+            for number, line in enumerate(handle, start=1):
+                stripped = tuple(value.strip() for value in line.split(","))
                 if any(stripped):
                     yield _Line(path.name, number, stripped)
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path} is not a text file of comma-separated values ({error})") from error
 
 
@@ -182,21 +182,13 @@ def _find_media(raw: Path, videos: set[str]) -> dict[str, _Media]:
     found: dict[str, _Media] = {}
     for video in filter(is_safe_name, videos):
         folder = raw / "frames" / video
-        if folder.is_dir():
-            found[video] = _Media(f"frames/{video}", "frames", _last_frame(folder, video))
-            continue
-        for suffix in _VIDEO_SUFFIXES:
-            if (raw / "videos" / f"{video}{suffix}").is_file():
-                found[video] = _Media(f"videos/{video}{suffix}", "video", None)
-                break
+        last = max(numbered_files(folder), default=0)
+        files = [name for suffix in _VIDEO_SUFFIXES if (raw / (name := f"videos/{video}{suffix}")).is_file()]
+        if files and not last:
+            found[video] = _Media(files[0], "video", None)
+        elif folder.is_dir():
+            found[video] = _Media(f"frames/{video}", "frames", last)
     return found
-
-
-def _last_frame(folder: Path, video: str) -> int:
-    """The highest frame number in a folder of frames, 0 where there is none."""
-    name = re.compile(re.escape(video) + r"_(\d{6,})\.jpg")
-    matches = (name.fullmatch(entry.name) for entry in os.scandir(folder))
-    return max((int(match[1]) for match in matches if match), default=0)
 
 
 def _sample(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pgc_data.config import unknown_name
+from pgc_data.datasets import DATASETS
 from pgc_data.errors import ConfigError
 from pgc_data.resources import schema_file, schema_files
 from pgc_data.storage.files import sha256_json
@@ -114,8 +115,11 @@ def _parse(raw: Mapping[str, Any], where: str) -> Vocabulary:
     mapped: dict[str, dict[str, str]] = {}
     excluded: dict[str, dict[str, str]] = {}
     for dataset, table in raw.items():
-        if dataset not in _KEYS:
-            mapped[dataset], excluded[dataset] = _labels(table, classes, f"{where}: [{dataset}]")
+        if dataset in _KEYS:
+            continue
+        if dataset not in DATASETS:
+            raise ConfigError(f"{where}: {unknown_name('dataset or key', dataset, [*DATASETS, *_KEYS])}")
+        mapped[dataset], excluded[dataset] = _labels(dataset, table, classes, f"{where}: [{dataset}]")
     return Vocabulary(
         name=str(raw.get("name", Path(where).stem)),
         title=str(raw.get("title", "")),
@@ -131,7 +135,9 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
 
 
-def _labels(table: Any, classes: list[str], where: str) -> tuple[dict[str, str], dict[str, str]]:
+def _labels(
+    dataset_id: str, table: Any, classes: list[str], where: str
+) -> tuple[dict[str, str], dict[str, str]]:
     """One dataset's table: label -> class, and label -> reason for leaving it out."""
     if not isinstance(table, dict):
         raise ConfigError(f"{where} is not a key of a vocabulary, nor a table of labels")
@@ -151,6 +157,10 @@ def _labels(table: Any, classes: list[str], where: str) -> tuple[dict[str, str],
             if label in mapped:
                 raise ConfigError(f"{where}: label {label!r} is mapped to {mapped[label]!r} and to {name!r}")
             mapped[label] = name
+    facts = DATASETS[dataset_id]
+    for label in [*mapped, *excluded]:
+        if label not in facts.labels:
+            raise ConfigError(f"{where}: {unknown_name(f'{dataset_id} label', label, facts.labels)}")
     both = sorted(mapped.keys() & excluded.keys())
     if both:
         raise ConfigError(f"{where}: label {both[0]!r} is mapped and excluded")

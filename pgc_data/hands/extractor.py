@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgc_data.errors import DataError
 from pgc_data.hands.crops import crop_box, cut, encode_png, perceptual_hash
 from pgc_data.hands.media import DECODED, Frame, Image, read_frames
 from pgc_data.hands.media_items import MediaItem
 from pgc_data.hands.tracks import Tracks
 from pgc_data.hands.types import Backend, Hand
-from pgc_data.storage.files import write_json
+from pgc_data.storage.files import read_json, write_json
 from pgc_data.storage.parquet import TableWriter, table_of
 from pgc_data.storage.schemas import arrow_schema, with_metadata
 
+_TABLES = ("frames", "hands")
 _BATCH_ROWS = 512
 _BATCH_BYTES = 8 << 20
 
@@ -49,8 +51,23 @@ class Shard:
 
     @property
     def done(self) -> bool:
-        """Whether the shard is whole: its stats file is there, and so are the tables it speaks of."""
-        return all(path.is_file() for path in (self.stats_path, self.path("frames"), self.path("hands")))
+        """Whether the shard is whole; see `shard_stats`."""
+        return shard_stats(self.folder, self.number) is not None
+
+
+def shard_stats(folder: Path, number: int) -> dict[str, int] | None:
+    """The counts of a shard that is whole: its stats file is there, and the tables are as it says; else None."""
+    path = folder / f"stats-{number:05d}.json"
+    if not path.is_file():
+        return None
+    try:
+        stats = read_json(path)
+        files = {name: folder / f"{name}-{number:05d}.parquet" for name in _TABLES}
+        whole = all(files[name].stat().st_size == stats["bytes"][name] for name in _TABLES)
+        return dict(stats["counts"]) if whole else None
+    except (DataError, OSError, KeyError, TypeError):
+        # Not written by us, or not to the end: the shard is worked on again.
+        return None
 
 
 class _Rows:
@@ -87,7 +104,7 @@ def extract_shard(shard: Shard, backend: Backend) -> dict[str, int]:
     with ExitStack() as stack:
         tables = {
             name: _Rows(name, stack.enter_context(TableWriter(shard.path(name), _schema(name, shard))))
-            for name in ("frames", "hands")
+            for name in _TABLES
         }
         for item in shard.items:
             for frame, rows in _media(item, shard, backend):
@@ -97,7 +114,8 @@ def extract_shard(shard: Shard, backend: Backend) -> dict[str, int]:
                     tables["hands"].add(row)
         for table in tables.values():
             table.flush()
-    write_json(shard.stats_path, dict(counts))
+    sizes = {name: shard.path(name).stat().st_size for name in _TABLES}
+    write_json(shard.stats_path, {"counts": dict(counts), "bytes": sizes})
     return dict(counts)
 
 

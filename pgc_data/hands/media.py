@@ -17,7 +17,9 @@ Image = NDArray[np.uint8]
 Intervals = Sequence[tuple[int, int]]
 
 DECODED, MISSING, UNDECODABLE = "decoded", "missing", "undecodable"
-_NUMBERED = re.compile(r"(?:.*\D)?(\d+)\.(?:jpg|jpeg|png)", re.IGNORECASE)
+_NUMBERED = re.compile(r"(.*\D)?(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
+# More in a row are taken for the end of the video.
+_MOST_DAMAGED_FRAMES = 60
 _DEFAULT_FPS = 30.0
 
 
@@ -79,18 +81,49 @@ def _video(path: Path, intervals: Intervals) -> Iterator[_Read]:
     """Decodes in sequence: seeking in a video is not exact in every container."""
     capture = cv2.VideoCapture(str(path))
     try:
-        position = 0
-        for number in _numbers(intervals):
-            while position < number - 1 and capture.grab():
-                position += 1
-            ok, image = capture.read() if position == number - 1 else (False, None)
-            if ok:
-                position = number
-                yield number, np.asarray(image, dtype=np.uint8), DECODED, None
-            else:
-                yield number, None, MISSING, f"the video ends at frame {position}"
+        if not capture.isOpened():
+            status = UNDECODABLE if path.exists() else MISSING
+            why = f"{path.name} cannot be opened as a video" if path.exists() else f"no file {path.name}"
+            yield from ((number, None, status, why) for number in _numbers(intervals))
+            return
+        yield from _wanted(_grabbed(capture), capture, _numbers(intervals), path.name)
     finally:
         capture.release()
+
+
+def _grabbed(capture: Any) -> Iterator[tuple[int, bool]]:
+    """Number of each frame of a video, and whether it is grabbed; ends with the last one that can be.
+
+    A frame that is damaged fails like the end of the stream does; only what follows tells them apart.
+    """
+    number = failed = 0
+    while failed < _MOST_DAMAGED_FRAMES:
+        if not capture.grab():
+            failed += 1
+            continue
+        for damaged in range(failed):
+            yield number + damaged + 1, False
+        number, failed = number + failed + 1, 0
+        yield number, True
+
+
+def _wanted(
+    grabbed: Iterator[tuple[int, bool]], capture: Any, numbers: Iterator[int], name: str
+) -> Iterator[_Read]:
+    """The frames wanted of those that a video has; the others are missing."""
+    last = 0
+    for number in numbers:
+        fine = False
+        while last < number and (step := next(grabbed, None)) is not None:
+            last, fine = step
+        if last < number:
+            yield number, None, MISSING, f"the video ends at frame {last}"
+            continue
+        ok, image = capture.retrieve() if fine else (False, None)
+        if ok:
+            yield number, np.asarray(image, dtype=np.uint8), DECODED, None
+        else:
+            yield number, None, UNDECODABLE, f"frame {number} of {name} is damaged"
 
 
 def _numbers(intervals: Intervals) -> Iterator[int]:
@@ -99,12 +132,19 @@ def _numbers(intervals: Intervals) -> Iterator[int]:
 
 
 def numbered_files(folder: Path) -> dict[int, str]:
-    """Frame number -> file name, for the images of a folder whose names end in a number."""
+    """Frame number -> file name, for the images of a folder whose names end in a number.
+
+    Where names differ in what stands before the number or in their ending, those of the commonest form are the
+    frames; the others (masks, thumbnails) are not.
+    """
     if not folder.is_dir():
         return {}
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries)
-    return {int(match[1]): match[0] for name in names if (match := _NUMBERED.fullmatch(name))}
+    forms: dict[tuple[str, str], dict[int, str]] = {}
+    for match in filter(None, map(_NUMBERED.fullmatch, names)):
+        forms.setdefault((match[1] or "", match[3].lower()), {})[int(match[2])] = match[0]
+    return max(forms.values(), key=len, default={})
 
 
 def decode_file(path: Path) -> tuple[Image | None, str, str | None]:
@@ -130,7 +170,7 @@ def _decode(data: bytes, name: str) -> tuple[Image | None, str, str | None]:
     try:
         image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        return None, UNDECODABLE, f"{name}: {error.err}"
+        return None, UNDECODABLE, f"{name} is refused by OpenCV ({error.err})"
     if image is None:
         return None, UNDECODABLE, f"{name} is no image that OpenCV can read"
     return image, DECODED, None

@@ -10,6 +10,7 @@ import mediapipe as mp
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 
+from pgc_data.errors import DataError
 from pgc_data.hands.media import Image
 from pgc_data.hands.types import Hand, Landmarks
 
@@ -40,16 +41,19 @@ class MediaPipeHands:
         self.close()
         self._tracking = tracking
         mode = vision.RunningMode.VIDEO if tracking else vision.RunningMode.IMAGE
-        self._landmarker = vision.HandLandmarker.create_from_options(
-            vision.HandLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=self._model),
-                running_mode=mode,
-                num_hands=self._hands,
-                min_hand_detection_confidence=self._confidence,
-                min_hand_presence_confidence=self._confidence,
-                min_tracking_confidence=self._confidence,
-            )
+        options = vision.HandLandmarkerOptions(
+            base_options=BaseOptions(model_asset_buffer=self._model),
+            running_mode=mode,
+            num_hands=self._hands,
+            min_hand_detection_confidence=self._confidence,
+            min_hand_presence_confidence=self._confidence,
+            min_tracking_confidence=self._confidence,
         )
+        try:
+            self._landmarker = vision.HandLandmarker.create_from_options(options)
+        except (ValueError, RuntimeError) as error:
+            first = (str(error).splitlines() or ["no message"])[0]
+            raise DataError(f"MediaPipe cannot use the hand model: {first}; check --hand-model") from error
 
     def find(self, image: Image, timestamp_s: float) -> list[Hand]:
         """See `Backend.find`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pgc_data.config import Config, option
 from pgc_data.datasets import dataset
 from pgc_data.engines import cores, map_shards
 from pgc_data.errors import DataError
-from pgc_data.hands.extractor import Shard, extract_shard
+from pgc_data.hands.extractor import Shard, extract_shard, shard_stats
 from pgc_data.hands.media import DECODED
 from pgc_data.hands.media_items import MediaItem, media_fingerprint, media_items
 from pgc_data.hands.model_file import HandModel, find_hand_model
@@ -141,6 +142,7 @@ def run(config: ExtractConfig) -> ExtractSummary:
         todo = [shard for shard in shards if not shard.done]
         _work(config, folder, todo, model, facts["config"]["hands"])
         counts = _total(shards)
+        _check_readable(config, folder, shards, counts)
         _write_ledger(config, folder, shards, facts)
         write_json(folder / "summary.json", {"shards": len(shards), "counts": counts})
     return ExtractSummary(
@@ -164,7 +166,8 @@ def _check_settings(config: ExtractConfig, folder: Path, facts: dict[str, Any]) 
     """Refuses to mix shards made with different settings; with `restart`, removes the earlier ones."""
     settings = folder / "settings.json"
     earlier = read_json(settings) if settings.is_file() else None
-    if earlier is not None and earlier != facts and not config.restart:
+    begun = any(folder.glob("stats-*.json"))
+    if begun and earlier != facts and not config.restart:
         raise DataError(
             f"{folder} was made with other settings ({_difference(earlier, facts)}): pass --restart to remove "
             "what it holds, or prepare the source under another --name"
@@ -177,8 +180,10 @@ def _check_settings(config: ExtractConfig, folder: Path, facts: dict[str, Any]) 
         write_json(settings, facts)
 
 
-def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
-    before = {**earlier, **earlier.get("config", {})}
+def _difference(earlier: Any, now: dict[str, Any]) -> str:
+    if not isinstance(earlier, dict) or not isinstance(earlier.get("config"), dict):
+        return "settings.json is missing or not ours"
+    before = {**earlier, **earlier["config"]}
     after = {**now, **now["config"]}
     changed = [key for key in after if key != "config" and before.get(key) != after[key]]
     return (
@@ -206,6 +211,9 @@ def _shards(
         room -= item.frames
     return [Shard(n, tuple(pack), raw, folder, config.margin, facts) for n, pack in enumerate(packs)]
 
+
+# What differs from frame to frame in the words for one cause: file names and frame numbers.
+_NAMES = re.compile(r"\S*\d\S*")
 
 _backend: Backend | None = None
 
@@ -238,29 +246,48 @@ def _work(config: ExtractConfig, folder: Path, todo: list[Shard], model: HandMod
             found += counts["hands"]
             progress.add(counts["frames"], f"{found:,} hands")
             if config.strict and counts["decoded"] < counts["frames"]:
-                raise DataError(_first_failure(folder, number))
+                raise DataError(f"{_first_failure(folder, number)} (--strict)")
 
 
 def _first_failure(folder: Path, number: int) -> str:
     frames = pl.from_arrow(read_table(folder / f"frames-{number:05d}.parquet", "frames"))
     assert isinstance(frames, pl.DataFrame)
     row = frames.filter(pl.col("status") != DECODED).row(0, named=True)
-    return f"{row['media']}, frame {row['frame']} is {row['status']}: {row['detail']} (--strict)"
+    return f"{row['media']}, frame {row['frame']} is {row['status']}: {row['detail']}"
 
 
 def _total(shards: list[Shard]) -> dict[str, int]:
     """Adds the shards' counts up and checks that no frame went missing."""
     totals: Counter[str] = Counter()
     for shard in shards:
-        counts = read_json(shard.stats_path)
-        asked = counts["with_hand"] + counts["without_hand"] + counts["missing"] + counts["undecodable"]
-        if not shard.frames == counts["frames"] == asked:
+        counts = shard_stats(shard.folder, shard.number) or {}
+        parts = sum(counts.get(name, 0) for name in ("with_hand", "without_hand", "missing", "undecodable"))
+        if not shard.frames == counts.get("frames") == parts:
             raise DataError(
                 f"shard {shard.number} of {shard.folder} should hold {shard.frames} frames, its stats say "
-                f"{counts['frames']} and {asked}: remove {shard.stats_path.name} and run again"
+                f"{counts.get('frames')} and {parts}: remove {shard.stats_path.name} and run again"
             )
         totals.update(counts)
     return dict(totals)
+
+
+def _check_readable(
+    config: ExtractConfig, folder: Path, shards: list[Shard], counts: Mapping[str, int]
+) -> None:
+    """Fails where nothing could be read at all, or with `strict` anything could not."""
+    if counts["decoded"] == counts["frames"]:
+        return
+    if config.strict or not counts["decoded"]:
+        found = shards if config.strict else shards[:1]
+        for shard in found:
+            stats = shard_stats(folder, shard.number) or {}
+            if stats["decoded"] < stats["frames"]:
+                why = (
+                    "--strict"
+                    if config.strict
+                    else f"and so are all {counts['frames']:,}: mend, then pass --restart"
+                )
+                raise DataError(f"{_first_failure(folder, shard.number)} ({why})")
 
 
 def _write_ledger(config: ExtractConfig, folder: Path, shards: list[Shard], facts: dict[str, Any]) -> None:
@@ -273,12 +300,14 @@ def _write_ledger(config: ExtractConfig, folder: Path, shards: list[Shard], fact
         assert isinstance(lost, pl.DataFrame)
         for media, frame, status, detail in lost.filter(pl.col("status") != DECODED).iter_rows():
             last = rows[-1] if rows else None
-            if last and (last["media"], last["reason"], last["end"] + 1) == (media, status, frame):
+            cause = _NAMES.sub("", detail)
+            if last and (last["media"], last["cause"], last["end"] + 1) == (media, cause, frame):
                 last["end"], last["count"] = frame, last["count"] + 1
                 continue
             rows.append(
-                {"media": media, "start": frame, "end": frame, "reason": status, "count": 1, "detail": detail}
-            )
+                {"media": media, "start": frame, "end": frame, "reason": status, "count": 1, "detail": detail,
+                 "cause": cause}
+            )  # fmt: skip
     ledger = [
         {
             "stage": "extract", "source": config.dataset, "action": "dropped", "unit": "frames",

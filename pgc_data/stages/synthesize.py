@@ -15,7 +15,7 @@ from pgc_data.engines import cores
 from pgc_data.errors import ConfigError, DataError
 from pgc_data.progress import Progress
 from pgc_data.stages.summary import Plan
-from pgc_data.storage.files import read_json, write_json
+from pgc_data.storage.files import read_json, unwritable, write_json
 from pgc_data.storage.source import SYNTHETIC_MARKER
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
 from pgc_data.synthetic import write_ipn
@@ -101,19 +101,26 @@ def run(config: SynthesizeConfig) -> SynthesizeSummary:
         drawn = not _is_drawn(config, folder)
         if drawn:
             write_json(folder / SYNTHETIC_MARKER, _marker(config))
-            with Progress("synthesize", config.subjects * config.videos, "videos") as progress:
-                write_ipn(
-                    folder,
-                    subjects=config.subjects,
-                    videos_per_subject=config.videos,
-                    repeats=config.repeats,
-                    seed=config.seed,
-                    workers=config.workers,
-                    progress=lambda frames: progress.add(1, f"{frames:,} frames in the last"),
-                )
+            _draw(config, folder)
         videos = sum(1 for path in (folder / "frames").iterdir() if path.is_dir())
         frames = pq.read_metadata(folder / "joints.parquet").num_rows
     return SynthesizeSummary(folder, videos, frames, drawn)
+
+
+def _draw(config: SynthesizeConfig, folder: Path) -> None:
+    with Progress("synthesize", config.subjects * config.videos, "videos") as progress:
+        try:
+            write_ipn(
+                folder,
+                subjects=config.subjects,
+                videos_per_subject=config.videos,
+                repeats=config.repeats,
+                seed=config.seed,
+                workers=config.workers,
+                progress=lambda frames: progress.add(1, f"{frames:,} frames in the last"),
+            )
+        except OSError as error:
+            raise unwritable(folder, error) from error
 
 
 def _check(config: SynthesizeConfig) -> None:

@@ -19,7 +19,7 @@ from pgc_data.tables.card import write_card
 from pgc_data.tables.crops import CropsBuilder
 from pgc_data.tables.inputs import ExtractedSource, open_sources
 from pgc_data.tables.lock import LOCK_FILE, check_lock
-from pgc_data.tables.manifest import read_manifest, write_manifest
+from pgc_data.tables.manifest import files_are_whole, read_manifest, write_manifest
 from pgc_data.tables.windows import WindowsBuilder
 
 TABLES = ("crops", "windows")
@@ -51,6 +51,8 @@ class ToParquetConfig(Config):
         """Checks every field; see `Config`."""
         super().__post_init__()
         parse_ratios(self.ratios)
+        if not self.table:
+            raise ConfigError("no table to write: give crops, windows or both")
         if not self.datasets:
             raise ConfigError("no source given: name at least one extracted source, such as ipn")
         for source in (*self.datasets, self.dataset_name):
@@ -130,8 +132,8 @@ def plan(config: ToParquetConfig) -> Plan:
     vocabulary = load_vocabulary(config.vocabulary)
     sources = open_sources(workspace, config.datasets, vocabulary)
     folder = workspace.parquet(config.dataset_name)
-    tables = read_manifest(folder)["tables"]
-    todo = [b for b in _builders(config, vocabulary) if not _up_to_date(config, folder, b, tables, sources)]
+    manifest = read_manifest(folder)
+    todo = [b for b in _builders(config, vocabulary) if not _up_to_date(config, folder, b, manifest, sources)]
     hands = sum(read_json(s.folder / "summary.json")["counts"]["hands"] for s in sources)
     work = f"{hands:,} hands of {sum(s.shards for s in sources)} shards, about {hands / 10_000 + 2:.0f} s"
     return Plan(
@@ -157,10 +159,10 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
     folder = workspace.parquet(config.dataset_name)
     fresh = []
     with stage_lock(folder):
-        tables = read_manifest(folder)["tables"]
-        todo = [
-            b for b in _builders(config, vocabulary) if not _up_to_date(config, folder, b, tables, sources)
-        ]
+        manifest = read_manifest(folder)
+        tables = manifest["tables"]
+        builders = _builders(config, vocabulary)
+        todo = [b for b in builders if not _up_to_date(config, folder, b, manifest, sources)]
         if todo:
             _settle_lock(config, folder, tables)
         for builder in todo:
@@ -184,12 +186,15 @@ def _up_to_date(
     config: ToParquetConfig,
     folder: Path,
     builder: Builder,
-    tables: Mapping[str, Any],
+    manifest: Mapping[str, Any],
     sources: Sequence[ExtractedSource],
 ) -> bool:
-    written = written_fingerprint(folder / builder.name)
-    if config.new_split or builder.name not in tables or written != tables[builder.name]["fingerprint"]:
-        # Not there, or left by a run that did not come to its end.
+    kind, tables = builder.name, manifest["tables"]
+    if config.new_split or kind not in tables or not files_are_whole(folder, manifest, kind):
+        return False
+    written = written_fingerprint(folder / kind)
+    if written != tables[kind]["fingerprint"]:
+        # Left by a run that did not come to its end.
         return False
     if written == fingerprint(builder, config.split_settings, sources):
         return True

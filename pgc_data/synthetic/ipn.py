@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pgc_data.engines import worker_pool
 from pgc_data.errors import DataError
 from pgc_data.synthetic.annotations import Video, write_annotations
 from pgc_data.synthetic.flesh import HandView
@@ -171,8 +170,7 @@ def _draw_all(jobs: list[_Job], workers: int) -> Iterator[tuple[Score, Truth]]:
     if workers == 1 or len(jobs) == 1:
         yield from map(_draw, jobs)
         return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool:
+    with worker_pool(min(workers, len(jobs))) as pool:
         yield from pool.map(_draw, jobs)
 
 

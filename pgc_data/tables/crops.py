@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from pgc_data.datasets.vocabularies import Vocabulary
-from pgc_data.storage.files import read_json
+from pgc_data.hands.extractor import shard_stats
 from pgc_data.storage.parquet import read_row_groups, read_table
 from pgc_data.storage.schemas import arrow_schema, conform
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource, label_frames
@@ -55,7 +55,7 @@ class CropsBuilder:
 
     def expected(self, source: ExtractedSource, shard: int) -> int:
         """Hands of a shard, as the stats of its extraction have it."""
-        return int(read_json(source.folder / f"stats-{shard:05d}.json")["hands"])
+        return (shard_stats(source.folder, shard) or {}).get("hands", 0)
 
     def count(
         self, source: ExtractedSource, shard: int

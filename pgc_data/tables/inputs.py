@@ -12,6 +12,7 @@ import polars as pl
 from pgc_data.datasets import dataset
 from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.errors import DataError
+from pgc_data.hands.extractor import shard_stats
 from pgc_data.hands.media_items import media_fingerprint, media_items
 from pgc_data.splits import Group, group_samples
 from pgc_data.storage.files import read_json, sha256_file, sha256_json
@@ -135,6 +136,11 @@ def _extraction(workspace: Workspace, source: Source) -> tuple[dict[str, Any], d
         state = f"only {done} shards are done" if done else f"nothing lies in {folder}"
         raise DataError(f"{name} is not extracted to the end ({state}): run `pgc-data extract {name}`")
     settings, summary = read_json(folder / "settings.json"), read_json(folder / "summary.json")
+    broken = [n for n in range(summary["shards"]) if shard_stats(folder, n) is None]
+    if broken:
+        raise DataError(
+            f"shard {broken[0]} of {folder} is not whole: run `pgc-data extract {name}` to mend it"
+        )
     items = media_items(workspace.prepared(name) / "samples.parquet")
     if settings.get("media_sha256") != media_fingerprint(items):
         raise DataError(

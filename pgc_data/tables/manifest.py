@@ -9,15 +9,39 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pgc_data import __version__
+from pgc_data.errors import DataError
 from pgc_data.storage.files import read_json, sha256_file, write_json
 
 MANIFEST_FILE = "manifest.json"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a dataset folder, or one without tables where there is none."""
+    """The manifest of a dataset folder, or one without tables where there is none.
+
+    Raises:
+        DataError: the file is not a manifest.
+    """
     path = folder / MANIFEST_FILE
-    return dict(read_json(path)) if path.is_file() else {"tables": {}, "files": []}
+    if not path.is_file():
+        return {"tables": {}, "files": []}
+    found = read_json(path)
+    try:
+        fine = all(isinstance(table["fingerprint"], str) for table in found["tables"].values())
+        fine = fine and all(isinstance(file["path"], str) for file in found["files"])
+    except (AttributeError, KeyError, TypeError):
+        fine = False
+    if not fine:
+        raise DataError(
+            f"{path} is not a manifest of pgc-data: remove it and run `pgc-data to-parquet` again"
+        )
+    return dict(found)
+
+
+def files_are_whole(folder: Path, manifest: Mapping[str, Any], table: str) -> bool:
+    """Whether every file of a table that the manifest names is there, with the bytes it says."""
+    named = [file for file in manifest["files"] if file["path"].startswith(f"{table}/")]
+    paths = [(folder / file["path"], file.get("bytes")) for file in named]
+    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
 def describe_files(folder: Path) -> list[dict[str, Any]]:

@@ -111,6 +111,18 @@ def test_media_are_looked_for_and_intervals_are_measured_against_them(tmp_path):
     assert made.rows_read == len(made.samples) + 3
 
 
+def test_a_stray_quote_swallows_nothing(tmp_path):
+    made = read(tmp_path, [f'{VIDEO},"B0B,3,1,9,9', f"{VIDEO},B0A,2,10,19,10", f"{VIDEO},G01,4,20,29,10"])
+    assert (made.rows_read, reasons(made)) == (3, [("dropped", "unknown_label")])
+
+
+def test_an_empty_frames_folder_does_not_hide_the_video(tmp_path):
+    (tmp_path / "frames" / "c_1_R_#3").mkdir(parents=True)
+    write_video(tmp_path / "videos" / "c_1_R_#3.avi", 5)
+    annotate(tmp_path, ["c_1_R_#3,B0A,2,1,5,5"])
+    assert ingest(tmp_path, annotations_only=False).samples[0]["media_kind"] == "video"
+
+
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [

@@ -55,6 +55,8 @@ def test_a_users_own_file_works_the_same_way(tmp_path):
         ('classes = ["a"]\nbackground = "b"', "background 'b' is not one of the classes"),
         ('classes = ["a"]\nflip = [["a", "b"]]', "'flip' must be a list of pairs"),
         ('classes = ["a"]\nipn = 3', "is not a key of a vocabulary"),
+        ('classes = ["a"]\n[ipm]\na = ["B0A"]', "did you mean 'ipn'"),
+        ('classes = ["a"]\n[ipn]\na = ["B0X"]', "unknown ipn label 'B0X'"),
         ('classes = ["a"]\n[ipn]\nb = ["B0A"]', "'b' is not one of the classes"),
         ('classes = ["a"]\n[ipn]\na = "B0A"', "must be a list of labels"),
         ('classes = ["a", "b"]\n[ipn]\na = ["B0A"]\nb = ["B0A"]', "is mapped to 'a' and to 'b'"),

@@ -53,9 +53,42 @@ def test_a_video_is_read_in_sequence_and_ends_where_it_ends(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all"])
-def test_a_video_without_frames_gives_missing_frames(tmp_path, content):
+def test_a_video_that_cannot_be_opened_is_told_from_one_that_ends(tmp_path, content):
     (tmp_path / "v.avi").write_bytes(content)
-    assert [f.status for f in read_frames(tmp_path / "v.avi", "video", [(1, 3)], 30)] == ["missing"] * 3
+    found = list(read_frames(tmp_path / "v.avi", "video", [(1, 3)], 30))
+    assert {(f.status, f.detail) for f in found} == {("undecodable", "v.avi cannot be opened as a video")}
+    assert [f.status for f in read_frames(tmp_path / "w.avi", "video", [(1, 3)], 30)] == ["missing"] * 3
+
+
+def test_a_damaged_frame_of_a_video_does_not_shift_the_others(tmp_path):
+    write_video(tmp_path / "v.avi", 40)
+    data = bytearray((tmp_path / "v.avi").read_bytes())
+    whole = [round(float(f.image.mean())) for f in read_frames(tmp_path / "v.avi", "video", [(1, 40)], 30)]
+    at = data.find(b"movi")
+    for _ in range(20):
+        at = data.find(b"00dc", at + 1)
+    size = int.from_bytes(data[at + 4 : at + 8], "little")
+    data[at + 8 : at + 8 + size] = bytes(size)
+    (tmp_path / "v.avi").write_bytes(data)
+    found = list(read_frames(tmp_path / "v.avi", "video", [(1, 42)], 30))
+    assert [f.number for f in found if f.status == "undecodable"] == [20]
+    assert [f.number for f in found if f.status == "missing"] == [41, 42]
+    assert all(round(float(f.image.mean())) == whole[f.number - 1] for f in found if f.image is not None)
+
+
+def test_masks_and_thumbnails_beside_the_frames_are_not_frames(tmp_path):
+    folder = frames(tmp_path, "v", 5)
+    for name in ("mask_000002.png", "v_000003.png", "zz_000004.jpg"):
+        (folder / name).write_bytes(b"x")
+    assert sorted(numbered_files(folder).values()) == [f"v_{n:06d}.jpg" for n in range(1, 6)]
+
+
+def test_an_enormous_image_is_refused_before_it_takes_the_memory(tmp_path):
+    huge = cv2.imencode(".png", np.zeros((10_001, 10_000), np.uint8))[1].tobytes()
+    (tmp_path / "x.png").write_bytes(huge)
+    image, status, detail = decode_file(tmp_path / "x.png")
+    assert (image, status) == (None, "undecodable")
+    assert "refused by OpenCV" in detail
 
 
 @pytest.mark.parametrize(

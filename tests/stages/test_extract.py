@@ -74,8 +74,9 @@ def test_conservation_with_every_kind_of_frame(prepared, recorded):
 def test_a_frame_that_goes_missing_from_a_shard_is_caught(prepared, recorded):
     run(prepared)
     stats = prepared / "extracted" / "ipn" / "stats-00001.json"
-    counts = json.loads(stats.read_text())
-    stats.write_text(json.dumps({**counts, "without_hand": counts["without_hand"] - 1}))
+    found = json.loads(stats.read_text())
+    found["counts"]["without_hand"] -= 1
+    stats.write_text(json.dumps(found))
     with pytest.raises(DataError, match=r"shard 1 .* should hold 200 frames"):
         run(prepared)
 
@@ -112,6 +113,51 @@ def test_strict_stops_at_the_first_frame_that_cannot_be_decoded(prepared, record
     with pytest.raises(DataError, match=r"1CM1_2_R_#2, frame 7 is undecodable: .*--strict"):
         run(prepared, strict=True)
     assert run(prepared).counts["undecodable"] == 1
+
+
+def test_strict_fails_again_on_shards_that_were_done_before(prepared, recorded):
+    (prepared / "raw" / "ipn" / "frames" / "1CM1_2_R_#2" / "1CM1_2_R_#2_000007.jpg").write_bytes(b"x")
+    run(prepared)
+    with pytest.raises(DataError, match=r"frame 7 is undecodable: .*--strict"):
+        run(prepared, strict=True)
+
+
+def test_where_nothing_can_be_read_the_run_fails_and_says_how_to_go_on(prepared, recorded):
+    for path in (prepared / "raw" / "ipn" / "frames").rglob("*.jpg"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"frame 1 is missing: .*all 600: mend, then pass --restart"):
+        run(prepared)
+
+
+def test_a_run_that_never_began_leaves_its_settings_behind_in_peace(prepared, recorded, monkeypatch):
+    def fail(*_):
+        raise DataError("MediaPipe cannot use the hand model")
+
+    monkeypatch.setattr(extract, "_work", fail)
+    with pytest.raises(DataError, match="cannot use"):
+        run(prepared, margin=0.5)
+    monkeypatch.undo()
+    assert (
+        json.loads((prepared / "extracted" / "ipn" / "settings.json").read_text())["config"]["margin"] == 0.5
+    )
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", "{", '{"counts": 3, "bytes": {}}'])
+def test_stats_that_are_not_ours_mean_the_shard_is_done_again(prepared, recorded, content):
+    run(prepared)
+    whole = files(prepared)
+    (prepared / "extracted" / "ipn" / "stats-00001.json").write_text(content)
+    assert run(prepared).worked == 1
+    assert files(prepared) == whole
+
+
+def test_a_shard_overwritten_with_another_is_done_again(prepared, recorded):
+    (prepared / "raw" / "ipn" / "frames" / "1CM1_2_R_#2" / "1CM1_2_R_#2_000007.jpg").unlink()
+    run(prepared)
+    whole = files(prepared)
+    (prepared / "extracted" / "ipn" / "hands-00000.parquet").write_bytes(whole["hands-00001.parquet"])
+    assert run(prepared).worked == 1
+    assert files(prepared) == whole
 
 
 def test_shards_hold_whole_videos_until_they_are_full(prepared, recorded):

@@ -260,6 +260,23 @@ def test_a_frame_that_nobody_annotated_lends_no_class(prepared, recorded):
     assert starts == list(range(11))
 
 
+def test_a_damaged_table_is_made_again(extracted):
+    run(extracted)
+    before = files(extracted)
+    path = next((extracted / "parquet" / "d" / "crops").glob("train-*.parquet"))
+    path.write_bytes(path.read_bytes()[:1000])
+    assert run(extracted).fresh == ("crops",)
+    assert files(extracted) == before
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", '{"tables": {"crops": {}}, "files": []}'])
+def test_a_manifest_that_is_not_ours_is_named(extracted, content):
+    run(extracted)
+    (extracted / "parquet" / "d" / "manifest.json").write_text(content)
+    with pytest.raises(DataError, match="is not a manifest of pgc-data: remove it"):
+        run(extracted)
+
+
 def test_the_official_split_is_kept_and_validation_is_carved_from_training(extracted):
     run(extracted, split="official")
     found = dict(rows(extracted).select("subject_id", "split").unique().rows())
@@ -350,6 +367,7 @@ def test_frames_of_two_classes_are_in_neither():
         ({"ratios": (1.0, 1.0)}, ConfigError, "give train, val and test"),
         ({"name": "../d"}, ConfigError, "cannot be a folder name"),
         ({"table": ("crop",)}, ConfigError, "did you mean 'crops'"),
+        ({"table": ()}, ConfigError, "no table to write"),
         ({"datasets": ()}, ConfigError, "no source given"),
         ({"datasets": ("ipn", "ipn")}, ConfigError, "a source stands twice"),
         ({"lock": "nowhere.parquet"}, DataError, "nowhere.parquet is missing"),
