@@ -9,8 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from pgc_data.storage.parquet import table_of
-
 Row = Mapping[str, Any]
 
 
@@ -36,19 +34,15 @@ class Ingested:
     """What an ingester made of a raw folder.
 
     Attributes:
-        samples: rows of the `samples` table.
+        samples: the `samples` table, in the declared schema.
         ledger: what was dropped, or kept although odd: `item, action, reason, count, unit` and, where
             known, `detail, file, line`.
         rows_read: annotation rows read; equals `len(samples)` plus the rows dropped.
     """
 
-    samples: list[Row]
+    samples: pa.Table
     ledger: list[Row]
     rows_read: int
-
-    def samples_table(self) -> pa.Table:
-        """The samples as an Arrow table in the declared schema."""
-        return table_of("samples", self.samples)
 
 
 Ingester = Callable[[Path, bool], Ingested]
@@ -69,7 +63,10 @@ class Dataset:
         licence: what may be done with it.
         citation: the paper to cite.
         hands: hands to look for in a frame.
+        labelling: what a label is given to: `interval` (frames of a video), `clip` (a whole clip, whose ends are not
+            the gesture yet) or `image` (a photograph, or the hands in its annotated boxes).
         fps: frames per second of its clips, None for stills or where unpublished.
+        keeps_official_split: whether its own split is kept whatever is asked for, because its people are unknown.
         ingest: `ingest(raw folder, annotations_only) -> Ingested`, or None while it is not written.
         same_person: subjects that may be one person, and so must stay in one split.
     """
@@ -85,7 +82,9 @@ class Dataset:
     citation: str
     hands: int
     fps: float | None
+    labelling: str
     ingest: Ingester | None = None
+    keeps_official_split: bool = False
     same_person: tuple[tuple[str, ...], ...] = field(default=())
 
     @property

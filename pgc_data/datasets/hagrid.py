@@ -31,4 +31,5 @@ HAGRID = Dataset(
     ),
     hands=2,
     fps=None,
+    labelling="image",
 )

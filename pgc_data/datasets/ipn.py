@@ -16,6 +16,7 @@ from pathlib import Path
 from pgc_data.datasets.base import Dataset, Ingested, Licence, Row
 from pgc_data.errors import DataError
 from pgc_data.hands.media import numbered_files
+from pgc_data.storage.parquet import table_of
 
 COLUMNS = ("video", "label", "id", "t_start", "t_end", "frames")
 LABELS = {
@@ -103,7 +104,7 @@ def ingest(raw: Path, annotations_only: bool) -> Ingested:
         raise DataError(_nothing_usable(raw, len(lines), ledger))
     samples.sort(key=lambda s: (s["video_id"], s["frame_start"], s["frame_end"], s["label"]))
     _note_overlaps(samples, ledger)
-    return Ingested(samples, ledger.rows, len(lines))
+    return Ingested(table_of("samples", samples), ledger.rows, len(lines))
 
 
 def _nothing_usable(raw: Path, rows: int, ledger: _Ledger) -> str:
@@ -296,6 +297,7 @@ IPN = Dataset(
     ),
     hands=1,
     fps=FPS,
+    labelling="interval",
     ingest=ingest,
     # Their videos share the running numbers #13-16 and #25-28; nobody says whether they share the person.
     same_person=(("4CM11_1", "4CM11_17"), ("4CM11_15", "4CM11_23")),

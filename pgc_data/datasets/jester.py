@@ -34,4 +34,6 @@ JESTER = Dataset(
     ),
     hands=1,
     fps=12.0,
+    labelling="clip",
+    keeps_official_split=True,
 )

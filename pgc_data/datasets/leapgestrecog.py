@@ -28,4 +28,5 @@ LEAPGESTRECOG = Dataset(
     ),
     hands=1,
     fps=None,
+    labelling="clip",
 )

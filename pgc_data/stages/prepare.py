@@ -123,9 +123,9 @@ def run(config: PrepareConfig) -> PrepareSummary:
     folder = Workspace(config.workspace).prepared(config.source_name)
     ingested = read(config.raw_folder, config.annotations_only)
     dropped, kept = (_reasons(ingested, action) for action in ("dropped", "kept"))
-    if ingested.rows_read != len(ingested.samples) + sum(dropped.values()):
+    if ingested.rows_read != ingested.samples.num_rows + sum(dropped.values()):
         raise DataError(
-            f"{ingested.rows_read} annotation rows read, but {len(ingested.samples)} samples and "
+            f"{ingested.rows_read} annotation rows read, but {ingested.samples.num_rows} samples and "
             f"{sum(dropped.values())} dropped: a row went missing in the reader of {config.dataset}"
         )
     frame = _frame(ingested)
@@ -143,7 +143,7 @@ def run(config: PrepareConfig) -> PrepareSummary:
 
 
 def _frame(ingested: Ingested) -> pl.DataFrame:
-    frame = pl.from_arrow(ingested.samples_table())
+    frame = pl.from_arrow(ingested.samples)
     assert isinstance(frame, pl.DataFrame)
     return frame.with_columns(frames=pl.col("frame_end") - pl.col("frame_start") + 1)
 
@@ -201,7 +201,7 @@ def _write(config: PrepareConfig, folder: Path, ingested: Ingested, frame: pl.Da
     class_balance_chart(folder / "class_balance.png", chart, f"{name}: frames per label", "frames")
     write_json(folder / "source.json", source.as_dict())
     # Written last: its presence says that the source is prepared.
-    write_table(folder / "samples.parquet", ingested.samples_table(), "samples", facts)
+    write_table(folder / "samples.parquet", ingested.samples, "samples", facts)
 
 
 def _source(config: PrepareConfig) -> Source:

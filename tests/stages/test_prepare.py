@@ -56,7 +56,7 @@ def test_a_reader_that_loses_a_row_is_caught(tmp_path, monkeypatch):
 
     def lossy(raw, annotations_only):
         found = whole(raw, annotations_only)
-        return type(found)(found.samples[1:], found.ledger, found.rows_read)
+        return type(found)(found.samples.slice(1), found.ledger, found.rows_read)
 
     monkeypatch.setattr(prepare, "ingester", lambda name: lossy)
     with pytest.raises(DataError, match="a row went missing"):
