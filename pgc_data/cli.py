@@ -115,13 +115,20 @@ def datasets_command(name: str | None, as_json: bool) -> None:
 def _stage_command(stage: Stage) -> click.Command:
     """The command of a stage: arguments and options come from its configuration."""
 
-    def call(dry_run: bool, as_json: bool, **values: Any) -> None:
+    def call(dry_run: bool, as_json: bool, dataset: tuple[str, ...] | str = (), **values: Any) -> None:
+        if "datasets" in values:
+            values["datasets"] = (*values["datasets"], *dataset)
+        elif dataset:
+            values["dataset"] = dataset
         config = stage.config(**values)
         summary = stage.plan(config) if dry_run else stage.run(config)
         _show(summary, as_json)
         sys.exit(summary.exit_code)
 
     parameters = [*_parameters(stage.config), *_COMMON]
+    if any(parameter.name == "datasets" for parameter in parameters):
+        same = "Extracted source to read; the same as naming it without an option."
+        parameters.insert(1, click.Option(["--dataset"], multiple=True, help=same))
     text = _HELP[stage.name]
     return click.Command(
         stage.name, callback=call, params=parameters, help=text, short_help=text.split(":")[0]
@@ -154,7 +161,10 @@ def _parameter(field: dataclasses.Field[Any], type_: Any, many: bool) -> click.P
     limits, required = field.metadata, field.default is MISSING
     kind = _click_type(type_, limits)
     if limits["argument"]:
-        return click.Argument([field.name], required=required, nargs=-1 if many else 1, type=kind)
+        # Several may also come by an option, so the configuration sees to it that there is one.
+        return click.Argument(
+            [field.name], required=required and not many, nargs=-1 if many else 1, type=kind
+        )
     # Strings repeat the option (--table crops --table windows), numbers follow each other (--ratios 0.7 0.15 0.15).
     repeats = many and type_ is str
     more: dict[str, Any] = {} if required else {"default": field.default}
@@ -188,15 +198,22 @@ for _stage in STAGES.values():
 @click.argument("recipe")
 @click.option("--from", "first", metavar="NN", help="Number of the step to begin with.")
 @click.option("--workers", type=int, help="Worker processes for every step that has them.")
+@click.option("--synthetic", is_flag=True, help="Draw the datasets instead of downloading them.")
 @click.option("--workspace", type=click.Path(path_type=Path), default=Path("data"), show_default=True,
               help="Folder that all stages read and write.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what each step would read and write, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print each summary as a line of JSON.")
 def run_command(
-    recipe: str, first: str | None, workers: int | None, workspace: Path, dry_run: bool, as_json: bool
+    recipe: str,
+    first: str | None,
+    workers: int | None,
+    synthetic: bool,
+    workspace: Path,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Run a recipe: its stages in order. RECIPE is a TOML file, or the name of one in pipelines/."""
-    loaded = load_recipe(recipe, workspace, workers)
+    loaded = load_recipe(recipe, workspace, workers, synthetic)
     sys.exit(run_recipe(loaded, first, dry_run, _step_report(as_json)))
 
 

@@ -81,7 +81,7 @@ class Recipe:
     steps: tuple[Step, ...]
 
 
-def load_recipe(name: str, workspace: Path, workers: int | None = None) -> Recipe:
+def load_recipe(name: str, workspace: Path, workers: int | None = None, synthetic: bool = False) -> Recipe:
     """Reads a recipe: a path, or the name of one that ships with pgc-data.
 
     What a step leaves out is filled in from the recipe: `to-parquet` writes the dataset called like it, `audit`
@@ -91,6 +91,7 @@ def load_recipe(name: str, workspace: Path, workers: int | None = None) -> Recip
         name: path of a TOML file, or a name such as demo.
         workspace: folder for all stages.
         workers: worker processes for the stages that have them.
+        synthetic: draw the datasets instead of downloading them; everything is then called NAME-synthetic.
 
     Raises:
         ConfigError: no such recipe, not TOML, an unknown stage or key, a bad value; names file and table.
@@ -103,6 +104,9 @@ def load_recipe(name: str, workspace: Path, workers: int | None = None) -> Recip
     title = raw.pop("name", path.stem)
     if not isinstance(title, str):
         raise ConfigError(f"{path}: name must be a string, not {title!r}")
+    if synthetic:
+        raw, title = {key: _synthetic(key, table) for key, table in raw.items()}, _suffixed(title)
+        raw = {key.replace("-download", "-synthesize"): table for key, table in raw.items()}
     steps = tuple(_steps(raw, path, title, {"workspace": workspace, "workers": workers}))
     if not steps:
         raise ConfigError(f"{path} has no stage: add a table such as [01-prepare]")
@@ -119,6 +123,28 @@ def _find(name: str) -> Path:
     if path.suffix == ".toml":
         raise ConfigError(f"no recipe {path} (shipped with pgc-data: {', '.join(sorted(shipped))})")
     raise unknown_name("recipe", name, shipped)
+
+
+def _suffixed(name: str) -> str:
+    return name if name.endswith("-synthetic") else f"{name}-synthetic"
+
+
+def _synthetic(key: str, table: Any) -> Any:
+    """A step of a recipe turned from a real source to its drawn twin."""
+    if not isinstance(table, dict):
+        return table
+    stage, changed = key[3:], dict(table)
+    if stage == "download":
+        # Of what to download, only which dataset means anything to the one who draws it.
+        changed = {name: value for name, value in table.items() if name in ("dataset", "name")}
+    if stage == "prepare" and "dataset" in table:
+        changed["name"] = str(table.get("name", table["dataset"]))
+    renamed = {"extract": "dataset", "audit": "path"}.get(stage, "name")
+    if renamed in changed:
+        changed[renamed] = _suffixed(str(changed[renamed]))
+    if stage == "to-parquet" and isinstance(table.get("datasets"), list):
+        changed["datasets"] = [_suffixed(str(source)) for source in table["datasets"]]
+    return changed
 
 
 def _steps(raw: Mapping[str, Any], path: Path, title: str, given: Mapping[str, Any]) -> Iterator[Step]:

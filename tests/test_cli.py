@@ -138,6 +138,16 @@ def test_a_recipe_runs_from_a_step_and_stops_at_the_first_failure(cli, tmp_path)
     assert cli("run", recipe, "--workspace", tmp_path, "--from", "7").exit_code == 2
 
 
+def test_sources_may_be_named_by_an_option(cli, tmp_path):
+    first = cli(
+        "to-parquet", "ipn", "--dataset", "jester", "--vocabulary", "pointing", "--workspace", tmp_path
+    )
+    assert "ipn is not prepared" in first.output
+    assert cli("to-parquet", "--vocabulary", "pointing", "--workspace", tmp_path).exit_code == 2
+    twice = cli("to-parquet", "ipn", "--dataset", "ipn", "--vocabulary", "pointing", "--workspace", tmp_path)
+    assert "a source stands twice in ipn ipn" in twice.output
+
+
 def test_a_dry_run_of_a_recipe_says_what_it_can(cli, tmp_path):
     dry = cli("run", "demo", "--workspace", tmp_path / "new", "--dry-run")
     assert dry.exit_code == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from pgc_data.storage.files import read_json, write_json
 from pgc_data.storage.parquet import table_of, write_table
 from pgc_data.storage.source import SYNTHETIC_MARKER, Source
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
+
+_LABEL = pl.col("label").fill_null("(unlabelled)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,10 +159,15 @@ def _reasons(ingested: Ingested, action: str) -> dict[str, int]:
 
 
 def _label_counts(frame: pl.DataFrame, dataset_id: str) -> dict[str, tuple[int, int]]:
-    found = frame.group_by("label").agg(samples=pl.len(), frames=pl.col("frames").sum())
+    found = frame.group_by(_LABEL).agg(samples=pl.len(), frames=pl.col("frames").sum())
     counts = {label: (samples, frames) for label, samples, frames in found.iter_rows()}
-    order = list(dataset(dataset_id).labels)
-    return {label: counts[label] for label in sorted(counts, key=order.index)}
+    return {label: counts[label] for label in _in_order(counts, dataset_id)}
+
+
+def _in_order(labels: Iterable[str], dataset_id: str) -> list[str]:
+    """Labels in the dataset's own order; those that it does not state, by name, behind."""
+    order = {label: number for number, label in enumerate(dataset(dataset_id).labels)}
+    return sorted(labels, key=lambda label: (order.get(label, len(order)), label))
 
 
 def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
@@ -170,7 +177,8 @@ def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
 
 def _vocabulary_frames(frame: pl.DataFrame, dataset_id: str) -> dict[str, dict[str, int]]:
     """For every vocabulary that names the dataset: frames that map to each class."""
-    totals = dict(frame.group_by("label").agg(pl.col("frames").sum()).iter_rows())
+    labelled = frame.filter(pl.col("label").is_not_null())
+    totals = dict(labelled.group_by("label").agg(pl.col("frames").sum()).iter_rows())
     result = {}
     for vocabulary in map(load_vocabulary, vocabulary_names()):
         if dataset_id in vocabulary.mapped:
@@ -192,11 +200,11 @@ def _write(config: PrepareConfig, folder: Path, ingested: Ingested, frame: pl.Da
     ledger = [{"stage": "prepare", "source": name, **row} for row in ingested.ledger]
     write_table(folder / "ledger.parquet", table_of("ledger", ledger), "ledger", facts)
     by_split: dict[str, dict[str, int]] = {}
-    grouped = frame.group_by(pl.col("official_split").fill_null("all"), "label").agg(pl.col("frames").sum())
+    grouped = frame.group_by(pl.col("official_split").fill_null("all"), _LABEL).agg(pl.col("frames").sum())
     for split, label, count in grouped.iter_rows():
         by_split.setdefault(split, {})[label] = count
     splits: list[str] = [s for s in ("train", "val", "test", "all") if s in by_split]
-    order = [label for label in dataset(config.dataset).labels if label in set(frame["label"])]
+    order = list(_label_counts(frame, config.dataset))
     chart = {split: {label: by_split[split].get(label, 0) for label in order} for split in splits}
     class_balance_chart(folder / "class_balance.png", chart, f"{name}: frames per label", "frames")
     write_json(folder / "source.json", source.as_dict())

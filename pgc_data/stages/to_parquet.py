@@ -15,7 +15,7 @@ from pgc_data.stages.summary import Plan, aligned
 from pgc_data.storage.files import read_json
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
 from pgc_data.tables.build import Builder, SplitSettings, build_table, fingerprint, written_fingerprint
-from pgc_data.tables.card import write_card
+from pgc_data.tables.card import origin_lines, unverified_lines, write_card
 from pgc_data.tables.crops import CropsBuilder
 from pgc_data.tables.inputs import ExtractedSource, open_sources
 from pgc_data.tables.lock import LOCK_FILE, check_lock
@@ -68,7 +68,7 @@ class ToParquetConfig(Config):
     @property
     def dataset_name(self) -> str:
         """Name of the dataset to write."""
-        return self.name or "-".join([*self.datasets, Path(self.vocabulary).stem])
+        return self.name or "-".join([*self.datasets, *Path(self.vocabulary).stem.split("+")])
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ class ToParquetSummary:
             lines.append(f"  split {table['split']}: worst class share {table['worst']:.2f} points off, "
                          f"{table['worst_where'][1]} in {table['worst_where'][0]}")  # fmt: skip
             lines += [f"  not met: {line}" for line in table["unmet"]]
+            lines += [f"  origin: {line}" for line in origin_lines(table)]
+            lines += [f"  unverified: {line}" for line in unverified_lines(table)]
             total = sum(table["rows"].values())
             dropped = sum(d["count"] for d in table["dropped"])
             lines.append(f"  {total + dropped:,} {table['unit']} = {total:,} rows + {dropped:,} dropped")

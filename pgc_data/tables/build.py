@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pgc_data.datasets import dataset
 from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.errors import DataError
 from pgc_data.features import SCHEMA_NAME
@@ -142,6 +143,7 @@ def build_table(
         "rows": dict(proof.rows), "groups": dict(proof.groups), "class_rows": _class_rows(builder, counts, assignment),
         "worst": proof.worst, "worst_where": list(proof.worst_where), "unmet": list(proof.unmet),
         "dropped": dropped, "sources": [s.source.as_dict() for s in sources],
+        "origins": _origins(builder, counts, groups), "unverified": _unverified(sources),
     }  # fmt: skip
 
 
@@ -230,6 +232,21 @@ def _class_rows(builder: Builder, counts: Counts, assignment: Assignment) -> dic
         )
         for i, split in enumerate(SPLITS)
     }
+
+
+def _origins(builder: Builder, counts: Counts, groups: Sequence[Group]) -> dict[str, dict[str, int]]:
+    """Class -> dataset -> rows, of the datasets that have any."""
+    of_dataset = np.array([group.id.split(":", 1)[0] for group in groups])
+    totals = {str(name): counts[of_dataset == name].sum(axis=0) for name in sorted(set(of_dataset))}
+    return {
+        name: {kind: int(total[c]) for kind, total in totals.items() if total[c]}
+        for c, name in enumerate(builder.vocabulary.classes)
+    }
+
+
+def _unverified(sources: Sequence[ExtractedSource]) -> list[str]:
+    """Datasets whose own split is kept without anybody knowing whether its people are apart."""
+    return sorted({s.source.dataset for s in sources if dataset(s.source.dataset).keeps_official_split})
 
 
 def _dropped(

@@ -10,6 +10,7 @@ from typing import Any
 from pgc_data.splits import SPLITS
 from pgc_data.storage.files import write_text
 from pgc_data.storage.schemas import table_schema
+from pgc_data.tables.licences import hub_identifier, strictest
 
 
 def write_card(folder: Path, name: str, tables: Mapping[str, Any]) -> None:
@@ -33,10 +34,12 @@ def write_card(folder: Path, name: str, tables: Mapping[str, Any]) -> None:
 
 
 def _front_matter(name: str, tables: Mapping[str, Any]) -> str:
+    licence = strictest(s["licence"] for table in tables.values() for s in table["sources"])
     lines = [
         "---",
         f"pretty_name: {json.dumps(name)}",
-        "license: other",
+        f"license: {hub_identifier(licence)}",
+        *([f"license_name: {json.dumps(licence)}"] if hub_identifier(licence) == "other" else []),
         "tags:",
         "- gesture-recognition",
         "configs:",
@@ -100,6 +103,8 @@ def _table(kind: str, table: Mapping[str, Any]) -> str:
             _markdown(head, rows),
             "",
             proof,
+            *(f"- {line}" for line in origin_lines(table)),
+            *(f"- {line}" for line in unverified_lines(table)),
             *(f"- {line}" for line in table["unmet"]),
             "",
             _markdown(["column", "type", "holds"], columns),
@@ -108,11 +113,35 @@ def _table(kind: str, table: Mapping[str, Any]) -> str:
     )
 
 
+def origin_lines(table: Mapping[str, Any]) -> list[str]:
+    """Where a table is of several datasets: which classes tell the dataset too, so that a model may learn that."""
+    datasets = sorted({kind for found in table["origins"].values() for kind in found})
+    if len(datasets) < 2:
+        return []
+    lines = []
+    for name, found in table["origins"].items():
+        parts = ", ".join(f"{kind} {count:,}" for kind, count in found.items())
+        if len(found) == 1:
+            lines.append(f"class {name!r} comes from {parts} alone: the dataset gives it away")
+        elif found:
+            lines.append(f"class {name!r} comes from {parts}")
+    return lines
+
+
+def unverified_lines(table: Mapping[str, Any]) -> list[str]:
+    """What is not known of splits that were kept as a dataset has them."""
+    return [
+        f"{name} keeps its own split; whether a person is on two sides of it is not published"
+        for name in table["unverified"]
+    ]
+
+
 def _provenance(sources: Mapping[str, Any], tables: Mapping[str, Any]) -> str:
     rows = [
         [s["name"], s["dataset"], f"[{s['licence']}]({s['licence_url']})", s["citation"]]
         for s in sources.values()
     ]
+    licence = strictest(s["licence"] for s in sources.values())
     dropped = [
         [kind, d["source"], d["reason"], d["label"] or "", f"{d['count']:,}", d["detail"] or ""]
         for kind, table in tables.items()
@@ -122,6 +151,8 @@ def _provenance(sources: Mapping[str, Any], tables: Mapping[str, Any]) -> str:
         [
             "## Sources and licences\n",
             _markdown(["source", "dataset", "licence", "cite"], rows),
+            "",
+            f"Every row names its own licence; the whole falls under the strictest: {licence}.",
             "",
             "## What was left out\n",
             _markdown(["table", "source", "reason", "label", "count", "why"], dropped)

@@ -14,7 +14,8 @@ from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.hands.extractor import shard_stats
 from pgc_data.storage.parquet import read_row_groups, read_table
 from pgc_data.storage.schemas import arrow_schema, conform
-from pgc_data.tables.inputs import EXCLUDED, ExtractedSource, label_frames
+from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
+from pgc_data.tables.labelling import label_hands
 
 _COPIED = ("frame", "hand_index", "handedness", "score", "box", "landmarks", "phash")
 
@@ -67,7 +68,7 @@ class CropsBuilder:
     def _select(
         self, source: ExtractedSource, shard: int
     ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
-        columns = ["media", "frame", "crop_box"]
+        columns = ["media", "frame", "crop_box", "box", "image_width", "image_height"]
         hands = pl.from_arrow(read_table(source.shard("hands", shard), "hands", columns))
         assert isinstance(hands, pl.DataFrame)
         hands = hands.with_row_index("row").with_columns(
@@ -77,7 +78,7 @@ class CropsBuilder:
         samples = source.samples_of(hands["media"].unique())
         facts = samples.select("sample", "sample_id", "label", "video_id", "subject_id", "group_id")
         rows = (
-            hands.join(label_frames(hands, samples), on="row", maintain_order="left", validate="1:1")
+            hands.join(label_hands(hands, samples), on="row", maintain_order="left", validate="1:1")
             .join(facts, on="sample", how="left", maintain_order="left", validate="m:1")
             .with_columns(
                 reason=pl.coalesce(

@@ -23,6 +23,7 @@ from pgc_data.storage.workspace import Workspace
 EXCLUDED = -1
 _COLUMNS = (
     "sample_id", "media", "frame_start", "frame_end", "fps", "label", "video_id", "subject_id", "official_split",
+    "boxes",
 )  # fmt: skip
 
 
@@ -106,7 +107,9 @@ def _open(
     classes = vocabulary.class_ids(source.dataset, samples["label"].drop_nulls().unique())
     groups = [group_of[sample] for sample in samples["sample_id"]]
     samples = samples.with_columns(
-        class_id=pl.col("label").replace_strict(classes, default=EXCLUDED, return_dtype=pl.Int64),
+        class_id=pl.col("label")
+        .replace_strict(classes, default=EXCLUDED, return_dtype=pl.Int64)
+        .fill_null(EXCLUDED),
         group_id=pl.Series([group.id for group in groups], dtype=pl.String),
     )
     spans = samples.with_row_index("row").group_by("media").agg(pl.col("row").first(), n=pl.len())
@@ -147,43 +150,3 @@ def _extraction(workspace: Workspace, source: Source) -> tuple[dict[str, Any], d
             f"{name} was prepared again with other frames since it was extracted: run `pgc-data extract {name}`"
         )
     return settings, summary
-
-
-def label_frames(frames: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
-    """Finds the sample and class of each frame.
-
-    Args:
-        frames: rows with `media` and `frame`, and an integer `row` that names them.
-        samples: as `ExtractedSource.samples_of` gives them.
-
-    Returns:
-        One row for each row of `frames`, in its order: `row, sample, class_id, reason`. Where `class_id` is -1,
-        `reason` says why: `no_sample`, `excluded_label` or `conflicting_labels` (the frame lies in samples of
-        different classes, or of a class and an excluded label).
-    """
-    spans = samples.select("media", "frame_start", "frame_end", "sample", "class_id")
-    matched = (
-        frames.select("row", "media", "frame")
-        .join(spans, on="media", how="inner")
-        .filter(pl.col("frame").is_between(pl.col("frame_start"), pl.col("frame_end")))
-        .sort("row", "sample")
-        .group_by("row", maintain_order=True)
-        .agg(pl.col("sample").first(), pl.col("class_id").first(), classes=pl.col("class_id").n_unique())
-    )
-    reason = (
-        pl.when(pl.col("classes").is_null())
-        .then(pl.lit("no_sample"))
-        .when(pl.col("classes") > 1)
-        .then(pl.lit("conflicting_labels"))
-        .when(pl.col("class_id") == EXCLUDED)
-        .then(pl.lit("excluded_label"))
-    )
-    return (
-        frames.select("row")
-        .join(matched, on="row", how="left", maintain_order="left")
-        .with_columns(reason=reason)
-        .with_columns(
-            class_id=pl.when(pl.col("reason").is_null()).then(pl.col("class_id")).otherwise(EXCLUDED)
-        )
-        .drop("classes")
-    )

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pgc_data.datasets import dataset
 from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.features import (
     SCHEMA,
@@ -19,6 +20,7 @@ from pgc_data.features import (
     FrameFeatures,
     Windows,
     choose_rows,
+    clip_labels,
     cut_windows,
     frame_features,
     interval_labels,
@@ -26,7 +28,8 @@ from pgc_data.features import (
 from pgc_data.features.sequence import NO_TRACK, HandSequence
 from pgc_data.storage.parquet import read_table
 from pgc_data.storage.schemas import arrow_schema, conform
-from pgc_data.tables.inputs import EXCLUDED, ExtractedSource, label_frames
+from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
+from pgc_data.tables.labelling import label_frames
 
 _HANDS = ["media", "frame", "track_id", "handedness", "score", "landmarks"]
 _JOINTS = len(SCHEMA.joint_names)
@@ -129,6 +132,7 @@ class WindowsBuilder:
         hands = pl.from_arrow(read_table(source.shard("hands", shard), "hands", _HANDS))
         assert isinstance(frames, pl.DataFrame)
         assert isinstance(hands, pl.DataFrame)
+        whole = dataset(source.source.dataset).labelling == "clip"
         samples = source.samples_of(frames["media"].unique(maintain_order=True))
         frames = frames.with_row_index("row")
         labels = label_frames(frames, samples).select("row", "class_id", "sample")
@@ -137,21 +141,26 @@ class WindowsBuilder:
         )
         hands_of = hands.filter(pl.col("landmarks").is_not_null()).partition_by("media", as_dict=True)
         for (media,), table in frames.partition_by("media", as_dict=True, maintain_order=True).items():
-            yield self._clip(str(media), table, hands_of.get((media,), hands.clear()))
+            yield self._clip(str(media), table, hands_of.get((media,), hands.clear()), whole)
 
-    def _clip(self, media: str, frames: pl.DataFrame, hands: pl.DataFrame) -> _Clip:
+    def _clip(self, media: str, frames: pl.DataFrame, hands: pl.DataFrame, whole: bool) -> _Clip:
         """Cuts and labels the windows of one media.
 
         Args:
             media: its name.
             frames: its rows of the frames table, with the `class_id`, `sample` and `fps` of each.
             hands: its rows of the hands table.
+            whole: whether the label is that of the clip as a whole, whose ends do not show the gesture yet.
         """
         sequence, handedness = _one_hand(frames, hands)
         features = frame_features(sequence)
         windows = cut_windows(features, self.length, self.stride)
         class_ids = _grid_classes(frames, features)
-        labels = interval_labels(class_ids, windows.start, self.length, self.vocabulary.background_id)
+        if whole:
+            class_id = int(class_ids.max(initial=EXCLUDED))
+            labels = clip_labels(features.usable, windows.start, self.length, class_id)
+        else:
+            labels = interval_labels(class_ids, windows.start, self.length, self.vocabulary.background_id)
         kept = labels.kept
         within = windows.start[kept][:, None] + np.arange(self.length)
         rows = features.source_index[within]

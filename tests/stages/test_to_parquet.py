@@ -14,7 +14,7 @@ from pgc_data.stages import audit, extract, prepare, to_parquet
 from pgc_data.stages.to_parquet import ToParquetConfig
 from pgc_data.storage.schemas import arrow_schema, read_metadata
 from pgc_data.tables.crops import CropsBuilder
-from pgc_data.tables.inputs import label_frames
+from pgc_data.tables.labelling import label_frames, label_hands
 
 
 def run(workspace, **settings):
@@ -346,16 +346,48 @@ def test_tiny_and_outside_hands_are_dropped_and_counted(prepared, recorded):
     assert sum(table["rows"].values()) + sum(dropped.values()) == 1800
 
 
+BOXES = pl.List(pl.Array(pl.Float32, 4))
+
+
+def samples_table(rows, boxes=None):
+    """Samples m: (first frame, last frame, class), with boxes where given."""
+    return pl.DataFrame(
+        {
+            "media": ["m"] * len(rows),
+            "frame_start": [r[0] for r in rows],
+            "frame_end": [r[1] for r in rows],
+            "sample": range(len(rows)),
+            "class_id": [r[2] for r in rows],
+            "label": [r[3] if len(r) > 3 else "x" for r in rows],
+            "boxes": pl.Series(boxes or [None] * len(rows), dtype=BOXES),
+        }
+    )
+
+
 def test_frames_of_two_classes_are_in_neither():
-    samples = pl.DataFrame(
-        {"media": ["m"] * 4, "frame_start": [1, 5, 9, 10], "frame_end": [6, 8, 12, 11],
-         "sample": [0, 1, 2, 3], "class_id": [1, 0, 1, 1]},
-    )  # fmt: skip
-    frames = pl.DataFrame({"row": range(6), "media": ["m"] * 5 + ["x"], "frame": [1, 5, 7, 10, 13, 1]})
+    samples = samples_table([(1, 6, 1), (5, 8, 0), (9, 12, 1), (10, 11, 1), (20, 20, -1), (21, 21, -1, None)])
+    frames = pl.DataFrame(
+        {"row": range(8), "media": ["m"] * 7 + ["x"], "frame": [1, 5, 7, 10, 13, 20, 21, 1]}
+    )
     found = label_frames(frames, samples)
     assert found.select("sample", "class_id", "reason").rows() == [
-        (0, 1, None), (0, -1, "conflicting_labels"), (1, 0, None), (2, 1, None),
-        (None, -1, "no_sample"), (None, -1, "no_sample"),
+        (0, 1, None), (0, -1, "conflicting_labels"), (1, 0, None), (2, 1, None), (None, -1, "no_sample"),
+        (4, -1, "excluded_label"), (5, -1, "unlabelled"), (None, -1, "no_sample"),
+    ]  # fmt: skip
+
+
+def test_a_hand_takes_the_label_of_the_box_it_lies_in():
+    samples = samples_table(
+        [(1, 1, 3), (1, 1, 7)],
+        [[[0.1, 0.1, 0.2, 0.2]], [[0.6, 0.5, 0.2, 0.3], [0.3, 0.5, 0.1, 0.1]]],
+    )
+    boxes = [[122, 52, 36, 25], [22, 11, 36, 18], [60, 50, 21, 11], [150, 5, 20, 20]]
+    # Of an image of 200 by 100 pixels.
+    hands = pl.DataFrame({"row": range(4), "media": ["m"] * 4, "frame": [1] * 4}).with_columns(
+        box=pl.Series(boxes, dtype=pl.Array(pl.Float32, 4)), image_width=200, image_height=100
+    )
+    assert label_hands(hands, samples).select("sample", "class_id", "reason").rows() == [
+        (1, 7, None), (0, 3, None), (1, 7, None), (None, -1, "no_annotated_box"),
     ]  # fmt: skip
 
 
