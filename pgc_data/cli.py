@@ -17,12 +17,14 @@ import click
 
 from pgc_data import __version__
 from pgc_data.config import Config, element_type
-from pgc_data.datasets import DATASETS
-from pgc_data.errors import ConfigError, PgcDataError
+from pgc_data.datasets import DATASETS, Dataset, dataset
+from pgc_data.downloads.sources import OFFERS
+from pgc_data.errors import PgcDataError
 from pgc_data.recipes import STAGES, Stage, Step, load_recipe, run_recipe
 from pgc_data.stages.summary import Summary, aligned
 
 _HELP = {
+    "download": "Get a dataset into the workspace: resumes, checks hashes, asks for its licence.",
     "synthesize": "Draw hands in a dataset's raw layout: to try everything without its data.",
     "prepare": "Read a dataset's annotation: writes samples.parquet, copies nothing.",
     "extract": "Find hands in every frame: landmarks, tracks, PNG crops.",
@@ -93,33 +95,49 @@ def main(debug: bool, verbose: bool) -> None:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def datasets_command(name: str | None, as_json: bool) -> None:
-    """List the datasets: licence, size, citation, and what is ready for each."""
-    if name is not None and name not in DATASETS:
-        raise ConfigError(f"unknown dataset {name!r} (known: {', '.join(DATASETS)})")
-    chosen = [d for d in DATASETS.values() if name in (None, d.id)]
+    """List the datasets: classes, samples, people, licence, citation, and what can be downloaded from where."""
+    chosen = [dataset(name)] if name is not None else list(DATASETS.values())
     if as_json:
-        click.echo(json.dumps([d.as_dict() for d in chosen], indent=2, ensure_ascii=False))
+        facts = [{**d.as_dict(), "offers": _offers(d.id)} for d in chosen]
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     for d in chosen:
-        subjects = "unpublished" if d.subjects is None else f"{d.subjects:,}"
-        accept = " (must be accepted)" if d.licence.must_accept else ""
-        click.echo(f"{d.id}: {d.title}, {len(d.labels)} labels")
-        rows = [
-            ("samples", d.samples), ("subjects", subjects), ("size", d.size), ("page", d.homepage),
-            ("licence", f"{d.licence.name}{accept}: {d.licence.summary}"), ("cite", d.citation),
-            ("ready", ", ".join(d.ready)), ("missing", ", ".join(d.missing) or "nothing"),
-        ]  # fmt: skip
-        click.echo("\n".join(aligned(rows)))
+        click.echo(f"{d.id}: {d.title}, {f'{len(d.labels)} labels' if d.labels else 'any labels'}")
+        click.echo("\n".join(aligned(_facts(d))))
+
+
+def _facts(d: Dataset) -> list[tuple[str, str]]:
+    subjects = "unpublished" if d.subjects is None else f"{d.subjects:,}"
+    accept = " (must be accepted: --accept-license)" if d.licence.must_accept else ""
+    rows = [
+        ("samples", d.samples), ("subjects", subjects), ("size", d.size), ("page", d.homepage),
+        ("licence", f"{d.licence.name}{accept}: {d.licence.summary}"), ("cite", d.citation),
+    ]  # fmt: skip
+    for offer in _offers(d.id):
+        size = "" if offer["bytes"] is None else f", {offer['bytes'] / 1e9:,.1f} GB"
+        rows.append(
+            ("download", f"{offer['subset']}: {offer['what']}{size}, from {', '.join(offer['sources'])}")
+        )
+    return rows
+
+
+def _offers(name: str) -> list[dict[str, Any]]:
+    """What can be downloaded of a dataset, the default first."""
+    return [
+        {
+            "subset": offer.subset, "what": offer.what, "bytes": offer.bytes,
+            "sources": [source.kind for source in offer.sources],
+        }
+        for offer in OFFERS.get(name, ())
+    ]  # fmt: skip
 
 
 def _stage_command(stage: Stage) -> click.Command:
     """The command of a stage: arguments and options come from its configuration."""
 
-    def call(dry_run: bool, as_json: bool, dataset: tuple[str, ...] | str = (), **values: Any) -> None:
+    def call(dry_run: bool, as_json: bool, **values: Any) -> None:
         if "datasets" in values:
-            values["datasets"] = (*values["datasets"], *dataset)
-        elif dataset:
-            values["dataset"] = dataset
+            values["datasets"] += values.pop("dataset")
         config = stage.config(**values)
         summary = stage.plan(config) if dry_run else stage.run(config)
         _show(summary, as_json)
@@ -198,6 +216,7 @@ for _stage in STAGES.values():
 @click.argument("recipe")
 @click.option("--from", "first", metavar="NN", help="Number of the step to begin with.")
 @click.option("--workers", type=int, help="Worker processes for every step that has them.")
+@click.option("--accept-license", is_flag=True, help="Accept the licences of the datasets to download.")
 @click.option("--synthetic", is_flag=True, help="Draw the datasets instead of downloading them.")
 @click.option("--workspace", type=click.Path(path_type=Path), default=Path("data"), show_default=True,
               help="Folder that all stages read and write.")  # fmt: skip
@@ -207,13 +226,15 @@ def run_command(
     recipe: str,
     first: str | None,
     workers: int | None,
+    accept_license: bool,
     synthetic: bool,
     workspace: Path,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Run a recipe: its stages in order. RECIPE is a TOML file, or the name of one in pipelines/."""
-    loaded = load_recipe(recipe, workspace, workers, synthetic)
+    given = {"workspace": workspace, "workers": workers, "accept_license": accept_license or None}
+    loaded = load_recipe(recipe, given, synthetic)
     sys.exit(run_recipe(loaded, first, dry_run, _step_report(as_json)))
 
 

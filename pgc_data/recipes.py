@@ -14,7 +14,7 @@ from typing import Any
 from pgc_data.config import Config, from_mapping, unknown_name
 from pgc_data.errors import ConfigError, DataError
 from pgc_data.resources import recipe_files
-from pgc_data.stages import audit, extract, prepare, synthesize, to_parquet
+from pgc_data.stages import audit, download, extract, prepare, synthesize, to_parquet
 from pgc_data.stages.summary import Plan, Summary
 
 _STEP = re.compile(r"(\d\d)-([a-z-]+)")
@@ -49,6 +49,7 @@ class Stage:
 STAGES = {
     stage.name: stage
     for stage in (
+        Stage("download", download.DownloadConfig, download),
         Stage("synthesize", synthesize.SynthesizeConfig, synthesize),
         Stage("prepare", prepare.PrepareConfig, prepare),
         Stage("extract", extract.ExtractConfig, extract),
@@ -81,7 +82,7 @@ class Recipe:
     steps: tuple[Step, ...]
 
 
-def load_recipe(name: str, workspace: Path, workers: int | None = None, synthetic: bool = False) -> Recipe:
+def load_recipe(name: str, given: Mapping[str, Any], synthetic: bool = False) -> Recipe:
     """Reads a recipe: a path, or the name of one that ships with pgc-data.
 
     What a step leaves out is filled in from the recipe: `to-parquet` writes the dataset called like it, `audit`
@@ -89,8 +90,8 @@ def load_recipe(name: str, workspace: Path, workers: int | None = None, syntheti
 
     Args:
         name: path of a TOML file, or a name such as demo.
-        workspace: folder for all stages.
-        workers: worker processes for the stages that have them.
+        given: what the command line says, such as `workspace` and `workers`; goes to every stage that has it, unless
+            it is None.
         synthetic: draw the datasets instead of downloading them; everything is then called NAME-synthetic.
 
     Raises:
@@ -107,7 +108,7 @@ def load_recipe(name: str, workspace: Path, workers: int | None = None, syntheti
     if synthetic:
         raw, title = {key: _synthetic(key, table) for key, table in raw.items()}, _suffixed(title)
         raw = {key.replace("-download", "-synthesize"): table for key, table in raw.items()}
-    steps = tuple(_steps(raw, path, title, {"workspace": workspace, "workers": workers}))
+    steps = tuple(_steps(raw, path, title, given))
     if not steps:
         raise ConfigError(f"{path} has no stage: add a table such as [01-prepare]")
     return Recipe(title, steps)
@@ -136,7 +137,9 @@ def _synthetic(key: str, table: Any) -> Any:
     stage, changed = key[3:], dict(table)
     if stage == "download":
         # Of what to download, only which dataset means anything to the one who draws it.
-        changed = {name: value for name, value in table.items() if name in ("dataset", "name")}
+        # Four people are enough to try a recipe, and to have one on each side of a split.
+        kept = {name: value for name, value in table.items() if name in ("dataset", "name")}
+        changed = {**kept, "subjects": 4, **table.get("synthetic", {})}
     if stage == "prepare" and "dataset" in table:
         changed["name"] = str(table.get("name", table["dataset"]))
     renamed = {"extract": "dataset", "audit": "path"}.get(stage, "name")
@@ -162,6 +165,9 @@ def _steps(raw: Mapping[str, Any], path: Path, title: str, given: Mapping[str, A
                 f"{path}: [{key}]: the workspace belongs on the command line: --workspace FOLDER"
             )
         stage = STAGES[match[2]]
+        if match[2] == "download":
+            # What to draw instead is of no concern to who downloads.
+            table = {name: value for name, value in table.items() if name != "synthetic"}
         default = {"to-parquet": {"name": title}, "audit": {"path": written}}.get(stage.name, {})
         config = from_mapping(stage.config, {**default, **table}, f"{path}: [{key}]")
         if isinstance(config, to_parquet.ToParquetConfig):

@@ -15,7 +15,7 @@ def test_commands_are_listed_in_the_order_of_the_flow(cli):
     lines = cli("--help").output.split("Commands:")[1].split()
     order = [
         lines.index(name)
-        for name in ("datasets", "synthesize", "prepare", "extract", "to-parquet", "audit", "run")
+        for name in ("datasets", "download", "synthesize", "prepare", "extract", "to-parquet", "audit", "run")
     ]
     assert order == sorted(order)
     assert __version__ in cli("--version").output
@@ -35,23 +35,25 @@ def test_every_stage_takes_the_common_options(cli, name):
     assert "--dry-run" in output
 
 
-def test_datasets_are_listed_with_what_is_missing(cli):
+def test_datasets_are_listed_with_what_can_be_downloaded(cli):
     text = cli("datasets").output
-    assert all(name in text for name in ("ipn:", "jester:", "leapgestrecog:", "hagrid:"))
+    assert all(name in text for name in ("ipn:", "jester:", "leapgestrecog:", "hagrid:", "folder:"))
     facts = {d["id"]: d for d in json.loads(cli("datasets", "--json").output)}
     assert (facts["ipn"]["classes"], facts["ipn"]["subjects"], facts["ipn"]["licence"]) == (
         14,
         50,
         "CC BY 4.0",
     )
-    assert facts["jester"]["missing"] == ["download", "prepare"]
     assert facts["hagrid"]["must_accept_licence"] is True
+    assert [name for name, d in facts.items() if not d["offers"]] == ["folder"]
+    assert all(d["citation"] and d["size"] for d in facts.values())
+    assert "jester" not in cli("datasets", "ipn").output
 
 
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (["prepare", "jester"], 1, "cannot be prepared yet"),
+        (["prepare", "jester"], 1, "no raw folder"),
         (["prepare", "ipn"], 1, "no raw folder"),
         (["prepare", "ipm"], 2, "did you mean 'ipn'"),
         (["prepare"], 2, "Missing argument"),
@@ -60,7 +62,6 @@ def test_datasets_are_listed_with_what_is_missing(cli):
         (["extract", "ipn", "--wrkers", "1"], 2, "No such option"),
         (["to-parquet", "ipn"], 2, "Missing option '--vocabulary'"),
         (["to-parquet", "ipn", "--vocabulary", "x"], 2, "unknown vocabulary 'x'"),
-        (["synthesize", "hagrid"], 1, "cannot be drawn yet"),
         (["synthesize", "ipn", "--name", "ipn"], 2, "place of the real dataset"),
         (["audit", "nowhere"], 1, "nothing to audit"),
         (["run", "dmo"], 2, "did you mean 'demo'"),
@@ -99,7 +100,7 @@ def test_an_unwritable_workspace_is_a_clear_error(cli, tmp_path):
 
 @pytest.mark.parametrize("path", recipe_files(), ids=lambda p: p.stem)
 def test_every_shipped_recipe_can_be_read(path):
-    recipe = load_recipe(path.stem, Path("w"), workers=3)
+    recipe = load_recipe(path.stem, {"workspace": Path("w"), "workers": 3})
     assert recipe.steps
     assert all(step.config.workspace == Path("w") for step in recipe.steps)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pgc_data.config import unknown_name
 from pgc_data.datasets.base import Dataset, Ingested, Ingester, Licence
+from pgc_data.datasets.folder import FOLDER
 from pgc_data.datasets.hagrid import HAGRID
 from pgc_data.datasets.ipn import IPN
 from pgc_data.datasets.jester import JESTER
 from pgc_data.datasets.leapgestrecog import LEAPGESTRECOG
-from pgc_data.errors import DataError
 
-DATASETS = {dataset.id: dataset for dataset in (IPN, JESTER, LEAPGESTRECOG, HAGRID)}
+DATASETS = {dataset.id: dataset for dataset in (IPN, JESTER, LEAPGESTRECOG, HAGRID, FOLDER)}
 
 
 def dataset(name: str) -> Dataset:
@@ -29,15 +29,8 @@ def ingester(name: str) -> Ingester:
 
     Raises:
         ConfigError: no such dataset.
-        DataError: its reader is not written yet.
     """
-    found = dataset(name)
-    if found.ingest is None:
-        ready = ", ".join(sorted(d.id for d in DATASETS.values() if d.ingest))
-        raise DataError(
-            f"{found.title} cannot be prepared yet: the reader of its layout is missing (ready: {ready})"
-        )
-    return found.ingest
+    return dataset(name).ingest
 
 
 __all__ = ["DATASETS", "Dataset", "Ingested", "Ingester", "Licence", "dataset", "ingester"]

@@ -38,11 +38,13 @@ class Ingested:
         ledger: what was dropped, or kept although odd: `item, action, reason, count, unit` and, where
             known, `detail, file, line`.
         rows_read: annotation rows read; equals `len(samples)` plus the rows dropped.
+        layout: which of the dataset's layouts or releases was recognised, such as v2; empty if there is but one.
     """
 
     samples: pa.Table
     ledger: list[Row]
     rows_read: int
+    layout: str = ""
 
 
 Ingester = Callable[[Path, bool], Ingested]
@@ -55,7 +57,7 @@ class Dataset:
     Attributes:
         id: name on the command line.
         title: full name.
-        labels: the dataset's own labels with their meaning, in the dataset's order.
+        labels: the dataset's own labels with their meaning, in the dataset's order; empty where any label may occur.
         samples: how many samples and images or frames the whole dataset has, in words.
         subjects: people shown, or None where unpublished.
         size: download size, in words.
@@ -67,7 +69,7 @@ class Dataset:
             the gesture yet) or `image` (a photograph, or the hands in its annotated boxes).
         fps: frames per second of its clips, None for stills or where unpublished.
         keeps_official_split: whether its own split is kept whatever is asked for, because its people are unknown.
-        ingest: `ingest(raw folder, annotations_only) -> Ingested`, or None while it is not written.
+        ingest: `ingest(raw folder, annotations_only) -> Ingested`.
         same_person: subjects that may be one person, and so must stay in one split.
     """
 
@@ -83,19 +85,9 @@ class Dataset:
     hands: int
     fps: float | None
     labelling: str
-    ingest: Ingester | None = None
+    ingest: Ingester
     keeps_official_split: bool = False
     same_person: tuple[tuple[str, ...], ...] = field(default=())
-
-    @property
-    def ready(self) -> tuple[str, ...]:
-        """The stages that can be run on it today."""
-        return ("prepare", "extract", "to-parquet", "audit") if self.ingest else ()
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The stages that are still to be written for it."""
-        return ("download",) if self.ingest else ("download", "prepare")
 
     def as_dict(self) -> dict[str, Any]:
         """The facts as JSON values."""
@@ -112,6 +104,4 @@ class Dataset:
             "must_accept_licence": self.licence.must_accept,
             "homepage": self.homepage,
             "citation": self.citation,
-            "ready": list(self.ready),
-            "missing": list(self.missing),
         }

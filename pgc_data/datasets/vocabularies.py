@@ -15,7 +15,9 @@ from pgc_data.errors import ConfigError
 from pgc_data.resources import schema_file, schema_files
 from pgc_data.storage.files import sha256_json
 
-_KEYS = {"name", "title", "classes", "background", "flip"}
+_KEYS = {"name", "title", "classes", "background", "flip", "options"}
+
+Map = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Vocabulary:
     """Classes, and the map from each dataset's labels to them.
 
     Attributes:
-        name: short name, such as pointing.
+        name: short name, such as pointing, with the options chosen: pointing+exclude_clicks.
         title: what it tells apart, in words.
         classes: class names; the position is the `class_id`.
         background: the class that stands for none of the others, if there is one.
@@ -40,8 +42,8 @@ class Vocabulary:
     mapped: Mapping[str, Mapping[str, str]]
     excluded: Mapping[str, Mapping[str, str]]
 
-    def class_ids(self, dataset: str, labels: Iterable[str]) -> dict[str, int]:
-        """Label -> class number, for the labels of a dataset that are not excluded.
+    def class_ids(self, dataset: str, labels: Iterable[str | None]) -> dict[str, int]:
+        """Label -> class number, for the labels of a dataset that are not excluded; None is no label.
 
         Raises:
             ConfigError: the vocabulary says nothing of the dataset, or of one of the labels.
@@ -51,7 +53,7 @@ class Vocabulary:
                 f"vocabulary {self.name!r} has no table [{dataset}] (it has: {', '.join(sorted(self.mapped))})"
             )
         known, left_out = self.mapped[dataset], self.excluded[dataset]
-        silent = sorted(set(labels) - known.keys() - left_out.keys())
+        silent = sorted({label for label in labels if label is not None} - known.keys() - left_out.keys())
         if silent:
             raise ConfigError(
                 f"vocabulary {self.name!r} does not mention the {dataset} label {silent[0]!r}: "
@@ -77,30 +79,44 @@ def vocabulary_names() -> list[str]:
 def load_vocabulary(name: str) -> Vocabulary:
     """Reads a vocabulary: one that ships with pgc-data by name, or a user's own TOML file by path.
 
+    Options that its file declares are chosen behind the name: `NAME+OPTION+OPTION`. Their order does not matter.
+
     Example:
         >>> load_vocabulary("pointing").classes
         ('not_pointing', 'pointing')
+        >>> load_vocabulary("pointing+exclude_clicks").name
+        'pointing+exclude_clicks'
 
     Raises:
-        ConfigError: unknown name, unreadable file, or a file that contradicts itself.
+        ConfigError: unknown name or option, unreadable file, or a file that contradicts itself.
     """
-    own = Path(name)
+    base, options = _split_name(name)
+    own = Path(base)
     if own.suffix == ".toml":
         path = own
-    elif name in vocabulary_names():
-        path = schema_file(f"vocabularies/{name}.toml")
+    elif base in vocabulary_names():
+        path = schema_file(f"vocabularies/{base}.toml")
     else:
-        raise unknown_name("vocabulary", name, vocabulary_names())
+        raise unknown_name("vocabulary", base, vocabulary_names())
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"no vocabulary file {path}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"vocabulary file {path} cannot be read: {error}") from error
-    return _parse(raw, str(path))
+    return _parse(raw, str(path), options)
 
 
-def _parse(raw: Mapping[str, Any], where: str) -> Vocabulary:
+def _split_name(name: str) -> tuple[str, list[str]]:
+    """Name or path, and the options behind it; the folders of a path may have a + in their names."""
+    if name.endswith(".toml"):
+        return name, []
+    end = name.rfind(".toml+")
+    at = end + len(".toml") if end >= 0 else name.find("+")
+    return (name, []) if at < 0 else (name[:at], sorted(name[at + 1 :].split("+")))
+
+
+def _parse(raw: Mapping[str, Any], where: str, options: list[str]) -> Vocabulary:
     classes = raw.get("classes")
     if not _is_names(classes) or not classes or len(set(classes)) != len(classes):
         raise ConfigError(f"{where}: 'classes' must be a list of different names")
@@ -112,16 +128,17 @@ def _parse(raw: Mapping[str, Any], where: str) -> Vocabulary:
         _is_names(p) and len(p) == 2 and set(p) <= set(classes) for p in flip
     ):
         raise ConfigError(f"{where}: 'flip' must be a list of pairs of classes")
-    mapped: dict[str, dict[str, str]] = {}
-    excluded: dict[str, dict[str, str]] = {}
-    for dataset, table in raw.items():
-        if dataset in _KEYS:
-            continue
-        if dataset not in DATASETS:
-            raise ConfigError(f"{where}: {unknown_name('dataset or key', dataset, [*DATASETS, *_KEYS])}")
-        mapped[dataset], excluded[dataset] = _labels(dataset, table, classes, f"{where}: [{dataset}]")
+    tables = {key: value for key, value in raw.items() if key not in _KEYS}
+    mapped, excluded = _tables(tables, classes, where, "")
+    for classed, left_out in _chosen(raw.get("options", {}), options, classes, where):
+        for dataset in classed:
+            for label in [*classed[dataset], *left_out[dataset]]:
+                mapped.setdefault(dataset, {}).pop(label, None)
+                excluded.setdefault(dataset, {}).pop(label, None)
+            mapped[dataset].update(classed[dataset])
+            excluded[dataset].update(left_out[dataset])
     return Vocabulary(
-        name=str(raw.get("name", Path(where).stem)),
+        name="+".join([str(raw.get("name", Path(where).stem)), *options]),
         title=str(raw.get("title", "")),
         classes=tuple(classes),
         background=background,
@@ -129,6 +146,38 @@ def _parse(raw: Mapping[str, Any], where: str) -> Vocabulary:
         mapped=mapped,
         excluded=excluded,
     )
+
+
+def _tables(tables: Mapping[str, Any], classes: list[str], where: str, prefix: str) -> tuple[Map, Map]:
+    """Dataset -> label -> class, and dataset -> label -> reason for leaving it out."""
+    mapped: Map = {}
+    excluded: Map = {}
+    for dataset, table in tables.items():
+        if dataset not in DATASETS:
+            raise ConfigError(f"{where}: {unknown_name('dataset or key', dataset, [*DATASETS, *_KEYS])}")
+        mapped[dataset], excluded[dataset] = _labels(dataset, table, classes, f"{where}: [{prefix}{dataset}]")
+    return mapped, excluded
+
+
+def _chosen(declared: Any, options: list[str], classes: list[str], where: str) -> list[tuple[Map, Map]]:
+    """What each chosen option says; those that are not chosen are checked too."""
+    if not isinstance(declared, dict) or not all(isinstance(table, dict) for table in declared.values()):
+        raise ConfigError(f"{where}: 'options' must be tables, such as [options.NAME.ipn]")
+    known = {name: _tables(table, classes, where, f"options.{name}.") for name, table in declared.items()}
+    said: dict[tuple[str, str], str] = {}
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"{where}: {unknown_name('option', option, known)}")
+        mapped, excluded = known[option]
+        for dataset in mapped:
+            for label in [*mapped[dataset], *excluded[dataset]]:
+                if (dataset, label) in said:
+                    raise ConfigError(
+                        f"{where}: the options {said[dataset, label]!r} and {option!r} both say what becomes of the "
+                        f"{dataset} label {label!r}: choose one"
+                    )
+                said[dataset, label] = option
+    return [known[option] for option in options]
 
 
 def _is_names(value: Any) -> bool:
@@ -159,7 +208,7 @@ def _labels(
             mapped[label] = name
     facts = DATASETS[dataset_id]
     for label in [*mapped, *excluded]:
-        if label not in facts.labels:
+        if facts.labels and label not in facts.labels:
             raise ConfigError(f"{where}: {unknown_name(f'{dataset_id} label', label, facts.labels)}")
     both = sorted(mapped.keys() & excluded.keys())
     if both:

@@ -51,6 +51,7 @@ class PrepareSummary:
 
     Attributes:
         source: name of the source.
+        layout: which of the dataset's layouts or releases it has; empty if there is but one.
         folder: where the tables are.
         rows_read: annotation rows; equals samples plus dropped.
         samples: rows of the samples table.
@@ -64,6 +65,7 @@ class PrepareSummary:
     """
 
     source: str
+    layout: str
     folder: Path
     rows_read: int
     samples: int
@@ -79,7 +81,7 @@ class PrepareSummary:
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON values."""
         return {
-            "source": self.source, "folder": str(self.folder),
+            "source": self.source, "layout": self.layout, "folder": str(self.folder),
             "rows_read": self.rows_read, "samples": self.samples, "dropped": dict(self.dropped),
             "kept_though_odd": dict(self.kept_though_odd), "subjects": self.subjects, "videos": self.videos,
             "labels": {label: {"samples": s, "frames": f} for label, (s, f) in self.labels.items()},
@@ -90,9 +92,10 @@ class PrepareSummary:
     def lines(self) -> list[str]:
         """The result as lines of text."""
         counts = [("label", "samples", "frames"), *((n, s, f) for n, (s, f) in self.labels.items())]
+        layout = f" ({self.layout})" if self.layout else ""
         official = ", ".join(f"{split} {n:,}" for split, n in self.official_split.items()) or "none"
         return [
-            f"{self.source}: {self.samples:,} samples of {self.subjects:,} subjects in {self.videos:,} videos "
+            f"{self.source}{layout}: {self.samples:,} samples of {self.subjects:,} subjects in {self.videos:,} videos "
             f"(official split: {official})",
             *aligned(counts),
             *(f"  {name}: {_shares(frames)} frames" for name, frames in self.vocabularies.items()),
@@ -137,7 +140,8 @@ def run(config: PrepareConfig) -> PrepareSummary:
     with stage_lock(folder):
         _write(config, folder, ingested, frame)
     return PrepareSummary(
-        source=config.source_name, folder=folder, rows_read=ingested.rows_read, samples=frame.height,
+        source=config.source_name, layout=ingested.layout, folder=folder, rows_read=ingested.rows_read,
+        samples=frame.height,
         dropped=dropped, kept_though_odd=kept, subjects=frame["subject_id"].drop_nulls().n_unique(),
         videos=frame["video_id"].drop_nulls().n_unique(), labels=_label_counts(frame, config.dataset),
         official_split=_counts(frame, "official_split"), vocabularies=_vocabulary_frames(frame, config.dataset),

@@ -114,12 +114,17 @@ class ToParquetSummary:
             total = sum(table["rows"].values())
             dropped = sum(d["count"] for d in table["dropped"])
             lines.append(f"  {total + dropped:,} {table['unit']} = {total:,} rows + {dropped:,} dropped")
-            lines += [f"  dropped  {d['reason']}{' ' + d['label'] if d['label'] else ''}: {d['count']:,}"
-                      for d in table["dropped"]]  # fmt: skip
+            lines += [f"  dropped  {_words(d, several=len(table['sources']) > 1)}" for d in table["dropped"]]
         return [
             *lines,
             f"  in {self.folder}: {', '.join(self.tables)}, README.md, splits.parquet, manifest.json",
         ]
+
+
+def _words(dropped: Mapping[str, Any], several: bool) -> str:
+    label = f" {dropped['label']}" if dropped["label"] else ""
+    source = f" of {dropped['source']}" if several else ""
+    return f"{dropped['reason']}{label}{source}: {dropped['count']:,}"
 
 
 def _class_table(table: Mapping[str, Any]) -> list[tuple[Any, ...]]:

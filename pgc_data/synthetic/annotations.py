@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pgc_data.synthetic.gestures import LABELS
 from pgc_data.synthetic.score import Segment
+from pgc_data.synthetic.studio import write_lines
 from pgc_data.synthetic.subjects import Subject
 
 _HEADER = "video,label,id,t_start,t_end,frames"
@@ -52,15 +53,15 @@ class Video:
 def write_annotations(out: Path, videos: Sequence[Video]) -> None:
     """Writes all seven files into `out`; in `Annot_List.txt` and `metadata.csv` videos keep their order."""
     train, test = ([v for v in videos if v.test is wanted] for wanted in (False, True))
-    _write(
+    write_lines(
         out / "classIdx.txt", ["id,label", *(f"{i},{label}" for i, label in enumerate(LABELS, 1)), ""], "\r\n"
     )
-    _write(out / "Annot_List.txt", [_HEADER, *_rows(videos)], "\r\n")
-    _write(out / "Annot_TrainList.txt", [*_rows(train), ""], "\n")
-    _write(out / "Annot_TestList.txt", [*_rows(test), ""], "\n")
-    _write(out / "Video_TrainList.txt", [f"{v.name}\t{v.listed_frames}" for v in train], "\n")
-    _write(out / "Video_TestList.txt", ["", *(f"{v.name}\t{v.listed_frames}" for v in test)], "\n")
-    _write(out / "metadata.csv", [_METADATA_HEADER, *_metadata(videos), ""], "\r\n")
+    write_lines(out / "Annot_List.txt", [_HEADER, *_rows(videos)], "\r\n")
+    write_lines(out / "Annot_TrainList.txt", [*_rows(train), ""], "\n")
+    write_lines(out / "Annot_TestList.txt", [*_rows(test), ""], "\n")
+    write_lines(out / "Video_TrainList.txt", [f"{v.name}\t{v.listed_frames}" for v in train], "\n")
+    write_lines(out / "Video_TestList.txt", ["", *(f"{v.name}\t{v.listed_frames}" for v in test)], "\n")
+    write_lines(out / "metadata.csv", [_METADATA_HEADER, *_metadata(videos), ""], "\r\n")
 
 
 def _rows(videos: Iterable[Video]) -> list[str]:
@@ -83,9 +84,3 @@ def _metadata(videos: Iterable[Video]) -> Iterable[str]:
         yield (
             f"{video.name},{video.listed_frames},{subject.sex},{hand},{background},{subject.illumination},Single,Static,{part}"
         )
-
-
-def _write(path: Path, lines: Sequence[str], end: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(end.join(lines).encode("ascii"))
-    part.replace(path)

@@ -191,11 +191,16 @@ def _paint_ball(
 ) -> None:
     """A soft-edged ellipse (the more `squareness` above 2, the boxier) shaded as a ball that the lamp shines on."""
     height, width = picture.shape[:2]
-    x = ((np.arange(width, dtype=np.float32) - centre[0]) / radii[0])[None, :]
-    y = ((np.arange(height, dtype=np.float32) - centre[1]) / radii[1])[:, None]
+    columns, rows = (
+        slice(max(int(c - r), 0), max(min(int(c + r) + 2, extent), 0))
+        for c, r, extent in zip(centre, radii, (width, height), strict=True)
+    )
+    x = ((np.arange(width, dtype=np.float32)[columns] - centre[0]) / radii[0])[None, :]
+    y = ((np.arange(height, dtype=np.float32)[rows] - centre[1]) / radii[1])[:, None]
     distance = np.abs(x) ** np.float32(squareness) + np.abs(y) ** np.float32(squareness)
     cover = np.clip((1.0 - distance) * 0.5 * min(radii), 0.0, 1.0)[:, :, None]
     lit = 0.86 + 0.26 * (x * subject.light[0] + y * subject.light[1])
     lit = lit + 0.12 * np.sqrt(np.clip(1.0 - distance, 0.0, 1.0))
-    picture *= 1.0 - cover
-    picture += cover * lit[:, :, None] * colour.astype(np.float32)
+    region = picture[rows, columns]
+    region *= 1.0 - cover
+    region += cover * lit[:, :, None] * colour.astype(np.float32)

@@ -37,12 +37,14 @@ class HandView:
         facing: (5, 3, 3) for each finger's bones the unit vector to the palmar side; x, y, z as above.
         frame: (3, 3) the palm's axes, as `skeleton.Skeleton` has them.
         palm: palm length in pixels.
+        other: whether this is the hand that the subject does not usually gesture with.
     """
 
     joints: Array
     facing: Array
     frame: Array
     palm: float
+    other: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _finger_capsules(near: Array, radii: Array, view: HandView) -> list[Capsule]
 
 def _elbow(view: HandView, subject: Subject) -> Array:
     """Where the forearm ends: partly in line with the hand, partly towards the person's side; x, y, nearness."""
-    side = 1.0 if subject.left else -1.0
+    side = 1.0 if subject.left != view.other else -1.0
     straight = view.frame[:, 1] * np.array([1.0, 1.0, -1.0])
     away = 0.6 * straight / np.linalg.norm(straight) + np.array([side * 0.12, 1.0, -0.3])
     wrist = view.joints[0] * np.array([1.0, 1.0, -1.0])

@@ -31,7 +31,7 @@ _STRAIGHT = (0.03, 0.05, 0.05)
 _THUMB_OVER = (0.55, 0.6, 0.6)
 
 
-def _shape(curls: Sequence[Sequence[float]], spread: Sequence[float], opposition: float) -> Array:
+def shape(curls: Sequence[Sequence[float]], spread: Sequence[float], opposition: float) -> Array:
     """A pose at the usual place, turned as people hold their hands towards a camera."""
     pose = np.zeros(POSE)
     pose[CURL] = np.ravel(curls)
@@ -43,15 +43,15 @@ def _shape(curls: Sequence[Sequence[float]], spread: Sequence[float], opposition
 
 
 _NARROW = (25.0, 3.0, 0.0, -4.0, -8.0)
-OPEN = _shape([(0.0, 0.1, 0.1)] + [_STRAIGHT] * 4, (42.0, 10.0, 1.0, -9.0, -21.0), 0.1)
-FIST = _shape([_THUMB_OVER] + [_FOLDED] * 4, _NARROW, 0.8)
-ONE = _shape([_THUMB_OVER, _STRAIGHT] + [_FOLDED] * 3, _NARROW, 0.8)
-TWO = _shape([_THUMB_OVER, _STRAIGHT, _STRAIGHT, _FOLDED, _FOLDED], (25.0, 6.0, -3.0, -4.0, -8.0), 0.8)
-RELAXED = _shape([(0.1, 0.3, 0.3)] + [(0.3, 0.34, 0.3)] * 4, (32.0, 5.0, 0.0, -6.0, -12.0), 0.35)
-APART = _shape(
+OPEN = shape([(0.0, 0.1, 0.1)] + [_STRAIGHT] * 4, (42.0, 10.0, 1.0, -9.0, -21.0), 0.1)
+FIST = shape([_THUMB_OVER] + [_FOLDED] * 4, _NARROW, 0.8)
+ONE = shape([_THUMB_OVER, _STRAIGHT] + [_FOLDED] * 3, _NARROW, 0.8)
+TWO = shape([_THUMB_OVER, _STRAIGHT, _STRAIGHT, _FOLDED, _FOLDED], (25.0, 6.0, -3.0, -4.0, -8.0), 0.8)
+RELAXED = shape([(0.1, 0.3, 0.3)] + [(0.3, 0.34, 0.3)] * 4, (32.0, 5.0, 0.0, -6.0, -12.0), 0.35)
+APART = shape(
     [(0.0, 0.05, 0.05), _STRAIGHT, _STRAIGHT, _FOLDED, _FOLDED], (62.0, 5.0, -1.0, -4.0, -8.0), 0.15
 )
-PINCHED = _shape(
+PINCHED = shape(
     [(0.3, 0.35, 0.35), (0.5, 0.48, 0.4), (0.52, 0.48, 0.4), _FOLDED, _FOLDED],
     (34.0, 4.0, 0.0, -4.0, -8.0),
     0.75,

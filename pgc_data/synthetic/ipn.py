@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import logging
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from pgc_data.engines import worker_pool
 from pgc_data.errors import DataError
 from pgc_data.synthetic.annotations import Video, write_annotations
-from pgc_data.synthetic.flesh import HandView
 from pgc_data.synthetic.render import Camera
-from pgc_data.synthetic.score import Score, compose
+from pgc_data.synthetic.score import Segment, compose
+from pgc_data.synthetic.studio import (
+    SyntheticSummary,
+    check_absent,
+    check_counts,
+    draw_all,
+    drawing_folder,
+    single_thread,
+    write_picture,
+)
 from pgc_data.synthetic.subjects import Subject, draw_subject
 from pgc_data.synthetic.truth import Truth, TruthWriter
 
 logger = logging.getLogger(__name__)
 
-_JPEG_QUALITY = 92
 _TEST_SHARE = 0.26
-_DRAWING = ".drawing"
-
-
-@dataclass(frozen=True)
-class SyntheticSummary:
-    """What `write_ipn` wrote."""
-
-    videos: int
-    frames: int
-    segments: int
-    subjects: int
 
 
 @dataclass(frozen=True)
@@ -89,26 +81,24 @@ def write_ipn(
     Example:
         >>> import tempfile
         >>> summary = write_ipn(Path(tempfile.mkdtemp()), subjects=1, size=(64, 48))
-        >>> (summary.subjects, summary.videos)
+        >>> (summary.subjects, summary.items)
         (1, 1)
     """
     testers = _check(out, subjects, videos_per_subject, repeats, seed, size, workers, test_subjects)
-    drawing = out / _DRAWING
-    shutil.rmtree(drawing, ignore_errors=True)
-    drawing.mkdir(parents=True)
+    drawing = drawing_folder(out)
     jobs = _plan(drawing, subjects, testers, videos_per_subject, repeats, seed, size)
     videos = []
     with TruthWriter(out / "joints.parquet") as truth_writer:
-        for job, (score, truth) in zip(jobs, _draw_all(jobs, workers), strict=True):
+        for job, (segments, truth) in zip(jobs, draw_all(_draw, jobs, workers), strict=True):
             truth_writer.write(truth)
-            videos.append(Video(job.name, job.subject, score.segments, job.test))
+            videos.append(Video(job.name, job.subject, segments, job.test))
             logger.info("drew %s: %d frames", job.name, len(truth.visible))
             if progress is not None:
                 progress(len(truth.visible))
     write_annotations(out, videos)
     drawing.rename(out / "frames")
     frames = sum(video.frames for video in videos)
-    return SyntheticSummary(len(videos), frames, sum(len(video.segments) for video in videos), subjects)
+    return SyntheticSummary(len(videos), frames, subjects)
 
 
 def _check(
@@ -122,21 +112,12 @@ def _check(
     test_subjects: int | None,
 ) -> int:
     """Refuses arguments that make no sense; returns the number of test subjects."""
-    counts = {
-        "subjects": subjects,
-        "videos_per_subject": videos_per_subject,
-        "repeats": repeats,
-        "workers": workers,
-    }
-    for name, value in counts.items():
-        if value < 1:
-            raise DataError(f"cannot draw hands with {name}={value}: give at least 1")
-    if seed < 0:
-        raise DataError(f"cannot draw hands with seed={seed}: give 0 or more")
+    check_counts(
+        subjects=subjects, videos_per_subject=videos_per_subject, repeats=repeats, workers=workers, seed=seed
+    )
     if min(size) < 48:
         raise DataError(f"cannot draw hands with size={size[0]}x{size[1]}: give at least 48 pixels a side")
-    if (out / "frames").exists():
-        raise DataError(f"{out / 'frames'} already exists: delete it or choose another folder to draw into")
+    check_absent(out, ["frames"])
     testers = round(_TEST_SHARE * subjects) if test_subjects is None else test_subjects
     if not 0 <= testers <= subjects:
         raise DataError(f"cannot put test_subjects={testers} of {subjects} subjects in the test split")
@@ -165,46 +146,18 @@ def _plan(
     return jobs
 
 
-def _draw_all(jobs: list[_Job], workers: int) -> Iterator[tuple[Score, Truth]]:
-    """Draws the videos and yields what was drawn, in the order of `jobs`."""
-    if workers == 1 or len(jobs) == 1:
-        yield from map(_draw, jobs)
-        return
-    with worker_pool(min(workers, len(jobs))) as pool:
-        yield from pool.map(_draw, jobs)
-
-
-def _draw(job: _Job) -> tuple[Score, Truth]:
+def _draw(job: _Job) -> tuple[tuple[Segment, ...], Truth]:
     """Draws one video into a folder that gets its name when all frames are in it."""
     rng = np.random.default_rng(job.seed)
     score = compose(job.subject, job.repeats, job.size, rng)
+    performance = score.performance
     folder = job.folder / f"{job.name}.part"
     folder.mkdir()
-    threads = cv2.getNumThreads()
-    # More threads make drawing slower: pictures are small, and other processes draw beside this one.
-    cv2.setNumThreads(1)
-    try:
+    with single_thread():
         camera = Camera(job.subject, job.size, rng)
-        for number in range(len(score.joints)):
-            picture = camera.take(_view(score, number, job.size))
-            _write_jpeg(folder / f"{job.name}_{number + 1:06d}.jpg", picture)
-    finally:
-        cv2.setNumThreads(threads)
+        for number in range(len(performance.joints)):
+            picture = camera.take(performance.view(number, job.size[1]))
+            write_picture(folder / f"{job.name}_{number + 1:06d}.jpg", picture)
     folder.rename(job.folder / job.name)
-    return score, Truth.of(job.name, score, left=job.subject.left, width=job.size[0], height=job.size[1])
-
-
-def _view(score: Score, number: int, size: tuple[int, int]) -> HandView | None:
-    """The hand in frame `number` (from 0); None where it is far below the picture."""
-    palm = float(score.palm[number])
-    if score.joints[number, :, 1].min() > size[1] + palm:
-        return None
-    skeleton = score.skeleton
-    return HandView(score.joints[number], skeleton.facing[number], skeleton.frame[number], palm)
-
-
-def _write_jpeg(path: Path, picture: NDArray[np.uint8]) -> None:
-    done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    if not done:
-        raise DataError(f"cannot encode {path} as JPEG: {picture.shape[1]}x{picture.shape[0]} pixels")
-    path.write_bytes(encoded.tobytes())
+    labels = [segment.label for segment in score.segments for _ in range(segment.frames)]
+    return score.segments, Truth.of(job.name, labels, performance, left=job.subject.left, size=job.size)

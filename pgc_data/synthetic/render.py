@@ -40,11 +40,12 @@ class Camera:
         self._noise = pool * np.float32(subject.noise)
         self._gain = np.array(subject.cast[::-1], np.float32) * np.float32(subject.gain)
 
-    def take(self, view: HandView | None) -> Frame:
-        """One picture, (height, width, 3) blue, green, red; without a hand for None."""
+    def take(self, *views: HandView | None) -> Frame:
+        """One picture, (height, width, 3) blue, green, red, of any number of hands; None stands for no hand."""
         picture = self._room.copy()
-        if view is not None:
-            _paint_arm(picture, view, self._subject)
+        for view in views:
+            if view is not None:
+                paint_arm(picture, view, self._subject)
         width, height = self._size
         x, y = (int(v) for v in self._rng.integers(_NOISE_ROOM, size=2))
         picture *= self._gain
@@ -52,7 +53,7 @@ class Camera:
         return np.asarray(cv2.convertScaleAbs(np.maximum(picture, 0.0, out=picture)), np.uint8)
 
 
-def _paint_arm(picture: Image, view: HandView, subject: Subject) -> None:
+def paint_arm(picture: Image, view: HandView, subject: Subject) -> None:
     """Draws the arm in a patch of its own around its joints and lays it over the picture."""
     height, width = picture.shape[:2]
     capsules = flesh_of(view, subject)

@@ -9,14 +9,6 @@ from numpy.typing import NDArray
 
 from pgc_data.synthetic.gestures import (
     LABELS,
-    PITCH,
-    POSE,
-    ROLL,
-    SIZE,
-    YAW,
-    X,
-    Y,
-    angles_of,
     arriving,
     draw_manner,
     ease,
@@ -25,7 +17,7 @@ from pgc_data.synthetic.gestures import (
     mix,
     movement,
 )
-from pgc_data.synthetic.skeleton import PALM, TIPS, Skeleton, pose_skeleton
+from pgc_data.synthetic.performance import Performance, perform, smooth, tremor
 from pgc_data.synthetic.subjects import Subject
 
 Array = NDArray[np.float64]
@@ -35,8 +27,6 @@ _GESTURE_LENGTH = (26, 38)
 _SHORTEST, _LONGEST = 16, 60
 _REST_BETWEEN = 0.15
 _HANDOVER = 8
-_EDGE = 0.12
-_SEEN_TIPS = 4
 
 
 @dataclass(frozen=True)
@@ -59,17 +49,11 @@ class Score:
 
     Attributes:
         segments: gapless, from frame 1 to n.
-        skeleton: the turned hand in palm lengths, wrist at the origin.
-        joints: (n, 21, 3) x and y in pixels of the picture, z in pixels relative to the wrist, smaller nearer.
-        palm: (n,) palm length in pixels.
-        visible: (n,) whether palm and most fingertips are inside the picture.
+        performance: the hand in every frame.
     """
 
     segments: tuple[Segment, ...]
-    skeleton: Skeleton
-    joints: Array
-    palm: Array
-    visible: NDArray[np.bool_]
+    performance: Performance
 
 
 def compose(subject: Subject, repeats: int, size: tuple[int, int], rng: np.random.Generator) -> Score:
@@ -82,11 +66,7 @@ def compose(subject: Subject, repeats: int, size: tuple[int, int], rng: np.rando
         rng: of this video alone.
     """
     segments = _draw_segments(subject, repeats, rng)
-    poses = _track(subject, segments, rng)
-    skeleton = pose_skeleton(subject.proportions, angles_of(poses), left=subject.left)
-    palm = poses[:, SIZE] * subject.palm_height * size[1]
-    joints = _place(skeleton, poses, palm, subject, size)
-    return Score(segments, skeleton, joints, palm, _visible(joints, size))
+    return Score(segments, perform(subject, _track(subject, segments, rng), size))
 
 
 def _draw_segments(subject: Subject, repeats: int, rng: np.random.Generator) -> tuple[Segment, ...]:
@@ -124,56 +104,4 @@ def _track(subject: Subject, segments: tuple[Segment, ...], rng: np.random.Gener
             share = ease(np.arange(1.0, segment.frames + 1.0), 0.0, _HANDOVER + 1.0)
             part = mix(parts[-1][-1], part, share)
         parts.append(part)
-    return _smooth(np.concatenate(parts) + _tremor(sum(map(len, parts)), rng))
-
-
-def _tremor(frames: int, rng: np.random.Generator) -> Array:
-    """The slow unrest of a hand held up: small sines on the wrist's turn, the place and the size; (frames, 27)."""
-    time = np.arange(frames)[:, None]
-    unrest = np.zeros((frames, POSE))
-    for column, amplitude in ((ROLL, 0.05), (PITCH, 0.05), (YAW, 0.06), (X, 0.06), (Y, 0.06), (SIZE, 0.03)):
-        periods, phases = rng.uniform(25.0, 90.0, 2), rng.uniform(0.0, 2.0 * np.pi, 2)
-        unrest[:, column] = amplitude * np.sin(2.0 * np.pi * time / periods + phases).mean(axis=1)
-    return unrest
-
-
-def _smooth(poses: Array) -> Array:
-    """Rounds off corners in time with a five-frame bell."""
-    kernel = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0
-    padded = np.pad(poses, ((2, 2), (0, 0)), mode="edge")
-    smoothed: Array = np.sum([weight * padded[i : i + len(poses)] for i, weight in enumerate(kernel)], axis=0)
-    return smoothed
-
-
-def _place(skeleton: Skeleton, poses: Array, palm: Array, subject: Subject, size: tuple[int, int]) -> Array:
-    """Joints in pixels: the palm's middle goes to its place, and is pushed back where fingers would leave the sides."""
-    width, height = size
-    joints = skeleton.joints * palm[:, None, None]
-    middle = joints[:, PALM, :2].mean(axis=1)
-    across = -1.0 if subject.left else 1.0
-    place = np.stack(
-        [
-            subject.home[0] * width + across * poses[:, X] * palm,
-            subject.home[1] * height + poses[:, Y] * palm,
-        ],
-        axis=-1,
-    )
-    joints[:, :, :2] += (place - middle)[:, None]
-    edge = _EDGE * palm
-    low, high = joints[:, :, :2].min(axis=1), joints[:, :, :2].max(axis=1)
-    joints[:, :, 0] += _push_back(low[:, 0] - edge, high[:, 0] + edge, width)[:, None]
-    joints[:, :, 1] += np.maximum(edge - low[:, 1], 0.0)[:, None]
-    return joints
-
-
-def _push_back(low: Array, high: Array, extent: int) -> Array:
-    """How far spans (low, high) must move to lie between 0 and `extent`."""
-    return np.maximum(-low, 0.0) - np.maximum(high - extent, 0.0)
-
-
-def _visible(joints: Array, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Whether all palm joints and at least four fingertips lie inside the picture; (n,)."""
-    within = (joints[:, :, :2] >= 0) & (joints[:, :, :2] < np.array(size))
-    inside: NDArray[np.bool_] = np.all(within, axis=2)
-    seen: NDArray[np.bool_] = inside[:, PALM].all(axis=1) & (inside[:, TIPS].sum(axis=1) >= _SEEN_TIPS)
-    return seen
+    return smooth(np.concatenate(parts) + tremor(sum(map(len, parts)), rng))

@@ -1,7 +1,8 @@
-"""The truth about drawn videos: where every joint is in every frame, as a Parquet table."""
+"""The truth about drawn videos and images: where every joint is in every frame, as a Parquet table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pgc_data.synthetic.score import Score
+from pgc_data.synthetic.performance import Performance
 from pgc_data.synthetic.skeleton import JOINT_COUNT
 
 JOINTS = pa.list_(pa.list_(pa.float32(), 3), JOINT_COUNT)
@@ -28,13 +29,16 @@ SCHEMA = pa.schema(
     ]
 )
 
+# Where a dataset has no videos with names of their own: the path of the folder of frames, or of the image.
+MEDIA_SCHEMA = SCHEMA.set(0, pa.field("media", pa.string(), nullable=False))
+
 
 @dataclass(frozen=True)
 class Truth:
-    """The truth about one video of n frames.
+    """The truth about one hand in one video of n frames, or in one image.
 
     Attributes:
-        video: its name.
+        media: the video's name, or the path of its folder or image below the raw folder.
         labels: of the n frames.
         visible: (n,) whether palm and most fingertips are inside the picture.
         handedness: `Left` or `Right`: the anatomical hand.
@@ -42,7 +46,7 @@ class Truth:
         palm: (n,) length from wrist to middle MCP in three dimensions, in pixels.
     """
 
-    video: str
+    media: str
     labels: tuple[str, ...]
     visible: NDArray[np.bool_]
     handedness: str
@@ -50,23 +54,26 @@ class Truth:
     palm: NDArray[np.float32]
 
     @staticmethod
-    def of(video: str, score: Score, *, left: bool, width: int, height: int) -> Truth:
-        """The truth about the video that `score` describes, in pictures of width by height pixels."""
+    def of(
+        media: str, labels: Sequence[str], performance: Performance, *, left: bool, size: tuple[int, int]
+    ) -> Truth:
+        """The truth about a performance in pictures of `size` (width, height) pixels."""
+        width, height = size
         return Truth(
-            video=video,
-            labels=tuple(s.label for s in score.segments for _ in range(s.frames)),
-            visible=score.visible,
+            media=media,
+            labels=tuple(labels),
+            visible=performance.visible,
             handedness="Left" if left else "Right",
-            joints=(score.joints / np.array([width, height, width])).astype(np.float32),
-            palm=score.palm.astype(np.float32),
+            joints=(performance.joints / np.array([width, height, width])).astype(np.float32),
+            palm=performance.palm.astype(np.float32),
         )
 
-    def table(self) -> pa.Table:
-        """The rows of `SCHEMA`, one a frame."""
+    def table(self, schema: pa.Schema = SCHEMA) -> pa.Table:
+        """The rows of `schema`, one a frame."""
         frames = len(self.visible)
         points = pa.FixedSizeListArray.from_arrays(pa.array(self.joints.reshape(-1)), 3)
         columns = [
-            pa.array([self.video] * frames),
+            pa.array([self.media] * frames),
             pa.array(np.arange(1, frames + 1, dtype=np.int32)),
             pa.array(self.labels),
             pa.array(self.visible),
@@ -74,21 +81,22 @@ class Truth:
             pa.FixedSizeListArray.from_arrays(points, JOINT_COUNT),
             pa.array(self.palm),
         ]
-        return pa.Table.from_arrays(columns, schema=SCHEMA)
+        return pa.Table.from_arrays(columns, schema=schema)
 
 
 class TruthWriter:
-    """Writes videos' truths one after the other; the file gets its name when all are in it."""
+    """Writes truths one after the other; the file gets its name when all are in it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: pa.Schema = SCHEMA) -> None:
         """Opens a file beside `path` under a temporary name."""
         self._path = path
+        self._schema = schema
         self._part = path.with_name(f".{path.name}.part")
-        self._writer = pq.ParquetWriter(self._part, SCHEMA, compression="zstd")
+        self._writer = pq.ParquetWriter(self._part, schema, compression="zstd")
 
-    def write(self, truth: Truth) -> None:
-        """Adds one video's rows as a row group."""
-        self._writer.write_table(truth.table())
+    def write(self, *truths: Truth) -> None:
+        """Adds the rows of one video or image as a row group."""
+        self._writer.write_table(pa.concat_tables([truth.table(self._schema) for truth in truths]))
 
     def __enter__(self) -> TruthWriter:
         """Itself."""

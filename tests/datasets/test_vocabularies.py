@@ -31,6 +31,150 @@ def test_maestro_swipes_follow_the_throws():
     assert vocabulary.background_id == 7
 
 
+def test_pointing_and_maestro_say_what_becomes_of_every_dataset_with_labels():
+    datasets = {name for name, facts in DATASETS.items() if facts.labels}
+    for name in ("pointing", "maestro10"):
+        assert set(load_vocabulary(name).mapped) == datasets
+
+
+# The table of facts/datasets.md; None: left out.
+@pytest.mark.parametrize(
+    ("dataset", "label", "pointing", "maestro"),
+    [
+        ("ipn", "B0A", "pointing", "point_one"),
+        ("ipn", "B0B", "not_pointing", "point_two"),
+        ("ipn", "D0X", None, "unknown"),
+        ("ipn", "G08", "not_pointing", "unknown"),
+        ("ipn", "G10", "not_pointing", None),
+        ("jester", "Swiping Left", "not_pointing", "swiping_left"),
+        ("jester", "Zooming Out With Full Hand", "not_pointing", "zooming_out_full_hand"),
+        ("jester", "Zooming In With Two Fingers", "not_pointing", "unknown"),
+        ("jester", "Pulling Two Fingers In", None, "unknown"),
+        ("jester", "Doing other things", "not_pointing", "unknown"),
+        ("hagrid", "point", "pointing", "point_one"),
+        ("hagrid", "one", None, "point_one"),
+        ("hagrid", "two_up_inverted", "not_pointing", "point_two"),
+        ("hagrid", "peace", "not_pointing", None),
+        ("hagrid", "fist", "not_pointing", "fist"),
+        ("hagrid", "grip", "not_pointing", None),
+        ("hagrid", "mute", None, None),
+        ("hagrid", "three_gun", None, None),
+        ("hagrid", "thumb_index2", None, None),
+        ("hagrid", "no_gesture", "not_pointing", "unknown"),
+        ("leapgestrecog", "04_fist_moved", "not_pointing", "fist"),
+        ("leapgestrecog", "06_index", None, "point_one"),
+        ("leapgestrecog", "02_l", "not_pointing", "unknown"),
+    ],
+)
+def test_labels_become_the_classes_that_the_facts_name(dataset, label, pointing, maestro):
+    for name, expected in (("pointing", pointing), ("maestro10", maestro)):
+        vocabulary = load_vocabulary(name)
+        assert vocabulary.mapped[dataset].get(label) == expected
+        assert (label in vocabulary.excluded[dataset]) == (expected is None)
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "classes"),
+    [("leap10", "leapgestrecog", 10), ("hagrid18", "hagrid", 18), ("hagrid34", "hagrid", 34),
+     ("jester27", "jester", 27), ("ipn14", "ipn", 14)],
+)  # fmt: skip
+def test_each_dataset_has_its_own_labels_as_a_vocabulary(name, dataset, classes):
+    vocabulary = load_vocabulary(name)
+    ids = vocabulary.class_ids(dataset, DATASETS[dataset].labels)
+    assert len(vocabulary.classes) == len(ids) == len(set(ids.values())) == classes
+    if name != "hagrid18":
+        assert [ids[label] for label in DATASETS[dataset].labels] == list(range(classes))
+
+
+@pytest.mark.parametrize("name", vocabulary_names())
+def test_every_class_with_a_side_is_swapped_by_a_flip(name):
+    vocabulary = load_vocabulary(name)
+    sided = {c for c in vocabulary.classes if c.endswith(("left", "right", "clockwise"))}
+    assert {c for pair in vocabulary.flip for c in pair} == sided
+    swap = {"left": "right", "clockwise": "counterclockwise"}
+    assert all(
+        b == a.removesuffix(end) + swap[end] for a, b in vocabulary.flip for end in swap if a.endswith(end)
+    )
+
+
+def option(*names):
+    return load_vocabulary("+".join(["maestro10", *names]))
+
+
+def test_an_option_changes_what_it_names_and_nothing_else():
+    plain, chosen = option(), option("exclude_clicks")
+    assert chosen.name == "maestro10+exclude_clicks"
+    assert chosen.mapped["ipn"].keys() == plain.mapped["ipn"].keys() - {"G01", "G02", "G08", "G09"}
+    assert chosen.excluded["ipn"].keys() == plain.excluded["ipn"].keys() | {"G01", "G02", "G08", "G09"}
+    assert chosen.mapped["jester"] == plain.mapped["jester"]
+    chosen.class_ids("ipn", DATASETS["ipn"].labels)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "dataset", "label", "expected"),
+    [
+        ("maestro10+peace_as_point_two", "hagrid", "peace_inverted", "point_two"),
+        ("maestro10+near_misses_as_unknown", "hagrid", "grip", "unknown"),
+        ("maestro10+ipn_zooms", "ipn", "G11", "zooming_out_full_hand"),
+        ("pointing+non_gesture_as_negative", "ipn", "D0X", "not_pointing"),
+        ("pointing+one_as_negative", "hagrid", "one", "not_pointing"),
+        ("pointing+exclude_clicks", "ipn", "G01", None),
+    ],
+)
+def test_the_options_of_the_facts(chosen, dataset, label, expected):
+    vocabulary = load_vocabulary(chosen)
+    assert vocabulary.mapped[dataset].get(label) == expected
+    assert (label in vocabulary.excluded[dataset]) == (expected is None)
+
+
+def test_the_digest_covers_options_in_whatever_order():
+    both = ("ipn_zooms", "exclude_clicks")
+    assert option(*both).name == option(*reversed(both)).name == "maestro10+exclude_clicks+ipn_zooms"
+    assert option(*both).digest() == option(*reversed(both)).digest()
+    assert len({option().digest(), option(both[0]).digest(), option(*both).digest()}) == 3
+
+
+def test_a_label_that_is_null_needs_no_mention():
+    assert load_vocabulary("jester27").class_ids("jester", [None, "Stop Sign"])["Stop Sign"] == 23
+
+
+OPTIONS = """classes = ["a", "b"]
+[ipn]
+a = ["B0A"]
+[options.x.ipn]
+b = ["B0A"]
+[options.y.ipn.exclude]
+B0A = "no"
+[options.z.folder]
+b = ["anything"]
+"""
+
+
+def test_options_of_a_users_own_file(tmp_path):
+    (tmp_path / "c++").mkdir()
+    path = own(tmp_path / "c++", OPTIONS)
+    assert load_vocabulary(path).mapped == {"ipn": {"B0A": "a"}}
+    assert load_vocabulary(path + "+x").mapped == {"ipn": {"B0A": "b"}}
+    assert load_vocabulary(path + "+x").excluded == {"ipn": {}}
+    assert load_vocabulary(path + "+y").excluded == {"ipn": {"B0A": "no"}}
+    assert load_vocabulary(path + "+z").class_ids("folder", ["anything"]) == {"anything": 1}
+    assert load_vocabulary(path + "+y+z").name == "own+y+z"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("+w", r"unknown option 'w' \(known: x, y, z\)"),
+        ("+", "unknown option ''"),
+        ("+x+x", "the options 'x' and 'x' both say what becomes of the ipn label 'B0A'"),
+        ("+x+y", "the options 'x' and 'y' both say"),
+    ],
+)
+def test_options_that_are_unknown_or_contradict_each_other_are_refused(tmp_path, options, message):
+    with pytest.raises(ConfigError, match=message):
+        load_vocabulary(own(tmp_path, OPTIONS) + options)
+
+
 def own(tmp_path, text):
     path = tmp_path / "own.toml"
     path.write_text(text)
@@ -55,6 +199,13 @@ def test_a_users_own_file_works_the_same_way(tmp_path):
         ('classes = ["a"]\nbackground = "b"', "background 'b' is not one of the classes"),
         ('classes = ["a"]\nflip = [["a", "b"]]', "'flip' must be a list of pairs"),
         ('classes = ["a"]\nipn = 3', "is not a key of a vocabulary"),
+        ('classes = ["a"]\noptions = 3', "'options' must be tables"),
+        ('classes = ["a"]\n[options]\nx = 3', "'options' must be tables"),
+        ('classes = ["a"]\n[options.x.ipm]\na = []', "did you mean 'ipn'"),
+        (
+            'classes = ["a"]\n[options.x.ipn]\nb = ["B0A"]',
+            r"\[options.x.ipn\]: 'b' is not one of the classes",
+        ),
         ('classes = ["a"]\n[ipm]\na = ["B0A"]', "did you mean 'ipn'"),
         ('classes = ["a"]\n[ipn]\na = ["B0X"]', "unknown ipn label 'B0X'"),
         ('classes = ["a"]\n[ipn]\nb = ["B0A"]', "'b' is not one of the classes"),

@@ -80,9 +80,9 @@ def test_a_raw_folder_elsewhere_is_named_absolutely(tmp_path):
     assert source["raw"] == str(tmp_path / "elsewhere")
 
 
-@pytest.mark.parametrize("name", sorted(set(DATASETS) - {"ipn"}))
-def test_datasets_without_a_reader_say_so(tmp_path, name):
-    with pytest.raises(DataError, match=r"cannot be prepared yet.*ready: ipn"):
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_every_dataset_says_when_its_raw_folder_is_missing(tmp_path, name):
+    with pytest.raises(DataError, match=r"no raw folder|cannot be read"):
         prepare.run(PrepareConfig(workspace=tmp_path, dataset=name))
 
 

@@ -34,9 +34,8 @@ def annotated(out):
 
 def test_summary_counts_what_lies_there(written):
     out, summary, progress = written
-    rows = annotated(out)
     frames = list((out / "frames").glob("*/*.jpg"))
-    assert summary == SyntheticSummary(videos=4, frames=len(frames), segments=len(rows), subjects=4)
+    assert summary == SyntheticSummary(items=4, frames=len(frames), subjects=4)
     assert sum(progress) == summary.frames
     assert len(progress) == 4
     assert sorted(p.name for p in out.iterdir()) == [

@@ -26,7 +26,12 @@ def score_of(seed, index, repeats=1):
 def test_segments_cover_the_video_and_every_label(repeats):
     score = score_of(1, 2, repeats)
     assert score.segments[0].start == 1
-    assert score.segments[-1].end == len(score.joints) == len(score.visible) == len(score.palm)
+    assert (
+        score.segments[-1].end
+        == len(score.performance.joints)
+        == len(score.performance.visible)
+        == len(score.performance.palm)
+    )
     for before, after in zip(score.segments[:-1], score.segments[1:], strict=True):
         assert after.start == before.end + 1
     counts = Counter(segment.label for segment in score.segments)
@@ -43,11 +48,11 @@ def test_orders_differ_between_people():
 
 @pytest.mark.parametrize(("seed", "index"), PEOPLE)
 def test_joints_lie_inside_the_picture_where_the_hand_counts_as_visible(seed, index):
-    score = score_of(seed, index)
-    inside = ((score.joints[:, :, :2] >= 0) & (score.joints[:, :, :2] < SIZE)).all(axis=2)
-    assert inside[score.visible][:, PALM].all()
-    assert (inside[score.visible][:, TIPS].sum(axis=1) >= 4).all()
-    assert 0.85 < score.visible.mean() < 1.0
+    shown = score_of(seed, index).performance
+    inside = ((shown.joints[:, :, :2] >= 0) & (shown.joints[:, :, :2] < SIZE)).all(axis=2)
+    assert inside[shown.visible][:, PALM].all()
+    assert (inside[shown.visible][:, TIPS].sum(axis=1) >= 4).all()
+    assert 0.85 < shown.visible.mean() < 1.0
 
 
 @pytest.mark.parametrize(("seed", "index"), PEOPLE)
@@ -55,10 +60,10 @@ def test_every_gesture_is_in_view_and_the_hand_is_away_at_both_ends(seed, index)
     score = score_of(seed, index)
     for segment in score.segments:
         if segment.label != "D0X":
-            assert score.visible[segment.start - 1 : segment.end].all(), segment
-    assert not score.visible[0]
-    assert not score.visible[-1]
-    assert (score.joints[[0, -1], :, 1] > SIZE[1]).all()
+            assert score.performance.visible[segment.start - 1 : segment.end].all(), segment
+    assert not score.performance.visible[0]
+    assert not score.performance.visible[-1]
+    assert (score.performance.joints[[0, -1], :, 1] > SIZE[1]).all()
 
 
 @pytest.mark.parametrize(("seed", "index"), PEOPLE)
@@ -68,8 +73,9 @@ def test_every_gesture_is_in_view_and_the_hand_is_away_at_both_ends(seed, index)
 def test_throws_go_the_subjects_way(seed, index, label, axis, sign):
     """G05 goes to the subject's left, which is the image's right, whichever hand makes it."""
     score = score_of(seed, index)
+    shown = score.performance
     segment = next(s for s in score.segments if s.label == label)
-    knuckle = score.joints[segment.start - 1 : segment.end, 9, axis] / score.palm[segment.start - 1]
+    knuckle = shown.joints[segment.start - 1 : segment.end, 9, axis] / shown.palm[segment.start - 1]
     quarter, late = segment.frames // 4, (segment.frames * 2) // 3
     assert sign * (knuckle[late] - knuckle[quarter]) > 0.8
 
@@ -77,26 +83,30 @@ def test_throws_go_the_subjects_way(seed, index, label, axis, sign):
 @pytest.mark.parametrize(("seed", "index"), PEOPLE)
 def test_no_joint_jumps(seed, index):
     score = score_of(seed, index)
-    steps = np.linalg.norm(np.diff(score.joints, axis=0), axis=2) / score.palm[1:, None]
-    seen = score.visible[1:] & score.visible[:-1]
+    steps = (
+        np.linalg.norm(np.diff(score.performance.joints, axis=0), axis=2) / score.performance.palm[1:, None]
+    )
+    seen = score.performance.visible[1:] & score.performance.visible[:-1]
     assert steps[seen].max() < LONGEST_STEP
 
 
 def test_clicks_bend_the_finger_and_unbend_it():
     score = score_of(0, 1)
+    shown = score.performance
     for label, dips in (("G01", 1), ("G08", 2)):
         segment = next(s for s in score.segments if s.label == label)
         frames = slice(segment.start + 4, segment.end - 1)
-        reach = np.linalg.norm(score.joints[frames, 8] - score.joints[frames, 0], axis=1) / score.palm[frames]
+        reach = np.linalg.norm(shown.joints[frames, 8] - shown.joints[frames, 0], axis=1) / shown.palm[frames]
         bent = reach < (reach.max() + reach.min()) / 2
         assert np.count_nonzero(np.diff(bent.astype(int)) == 1) == dips, label
 
 
 def test_zooming_in_spreads_and_zooming_out_closes():
     score = score_of(0, 3)
+    shown = score.performance
     for label, sign in (("G10", 1), ("G11", -1)):
         segment = next(s for s in score.segments if s.label == label)
-        gap = np.linalg.norm(score.joints[:, 4] - score.joints[:, 8], axis=1) / score.palm
+        gap = np.linalg.norm(shown.joints[:, 4] - shown.joints[:, 8], axis=1) / shown.palm
         assert sign * (gap[segment.end - 1] - gap[segment.start + 7]) > 0.4, label
 
 
