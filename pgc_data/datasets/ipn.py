@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pgc_data.datasets.base import Dataset, Ingested, Licence, Row
+from pgc_data.datasets.rows import DROPPED, KEPT, Ledger, no_raw_folder, text_lines
 from pgc_data.errors import DataError
 from pgc_data.hands.media import numbered_files
 from pgc_data.storage.parquet import table_of
@@ -61,19 +62,9 @@ class _Media:
     last: int | None
 
 
-@dataclass
-class _Ledger:
-    rows: list[Row] = field(default_factory=list)
-
-    def add(self, line: _Line, action: str, reason: str, detail: str) -> None:
-        """Notes one annotation row: `action` is dropped or kept."""
-        item = ",".join(line.fields[:6])
-        self.rows.append(
-            {
-                "item": item, "action": action, "reason": reason, "count": 1, "unit": "rows",
-                "detail": detail, "file": line.file, "line": line.number,
-            }
-        )  # fmt: skip
+def _note(ledger: Ledger, line: _Line, action: str, reason: str, detail: str) -> None:
+    """Notes one annotation row in the ledger."""
+    ledger.add(action, reason, ",".join(line.fields[:6]), detail, file=line.file, line=line.number)
 
 
 def ingest(raw: Path, annotations_only: bool) -> Ingested:
@@ -91,7 +82,7 @@ def ingest(raw: Path, annotations_only: bool) -> Ingested:
     """
     folder = _annotation_folder(raw)
     splits = _official_splits(folder)
-    ledger = _Ledger()
+    ledger = Ledger()
     lines = list(_segments(folder))
     media = {} if annotations_only else _find_media(raw, {line.fields[0] for line in lines})
     samples: list[Row] = []
@@ -107,7 +98,7 @@ def ingest(raw: Path, annotations_only: bool) -> Ingested:
     return Ingested(table_of("samples", samples), ledger.rows, len(lines))
 
 
-def _nothing_usable(raw: Path, rows: int, ledger: _Ledger) -> str:
+def _nothing_usable(raw: Path, rows: int, ledger: Ledger) -> str:
     reasons = sorted({str(row["reason"]) for row in ledger.rows})
     hint = (
         f"put the frames in {raw / 'frames'}/<video>/, or pass --annotations-only"
@@ -123,26 +114,21 @@ def _annotation_folder(raw: Path) -> Path:
         if any((folder / name).is_file() for name in names):
             return folder
     if not raw.is_dir():
-        raise DataError(
-            f"no raw folder {raw}: download IPN Hand into it (see `pgc-data datasets`), or draw a stand-in with "
-            "`pgc-data synthesize ipn`"
-        )
+        raise no_raw_folder(raw, "IPN Hand", "ipn")
     raise DataError(
         f"no Annot_List.txt in {raw} or {raw / 'annotations'}: get it from IPN Hand's annotations folder"
     )
 
 
 def _read_lines(path: Path) -> Iterator[_Line]:
-    """The lines of a CSV file that are not blank; a BOM, CRLF and stray spaces are dropped."""
-    try:
-        with path.open(encoding="utf-8-sig") as handle:
-            # IPN quotes nothing: to the csv module, a stray quote would begin a field that swallows the lines after it.
-            for number, line in enumerate(handle, start=1):
-                stripped = tuple(value.strip() for value in line.split(","))
-                if any(stripped):
-                    yield _Line(path.name, number, stripped)
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} is not a text file of comma-separated values ({error})") from error
+    """The lines of an annotation file that are not blank, without stray spaces.
+
+    IPN quotes nothing: to the csv module, a stray quote would begin a field that swallows the lines after it.
+    """
+    for number, text in text_lines(path):
+        fields = tuple(value.strip() for value in text.split(","))
+        if any(fields):
+            yield _Line(path.name, number, fields)
 
 
 def _segments(folder: Path) -> Iterator[_Line]:
@@ -198,34 +184,37 @@ def _sample(
     annotations_only: bool,
     splits: dict[str, str | None],
     seen: set[str],
-    ledger: _Ledger,
+    ledger: Ledger,
 ) -> Row | None:
     """The sample of one annotation row, or None where it was dropped."""
     problem = _problem(line)
     if problem is not None:
-        ledger.add(line, "dropped", *problem)
+        _note(ledger, line, DROPPED, *problem)
         return None
     video, label = line.fields[0], line.fields[1]
     start, end = int(line.fields[3]), int(line.fields[4])
     sample_id = f"{video}:{start}-{end}:{label}"
     if sample_id in seen:
-        ledger.add(line, "dropped", "duplicate_row", "the same segment stands twice")
+        _note(ledger, line, DROPPED, "duplicate_row", "the same segment stands twice")
         return None
     seen.add(sample_id)
     item = _Media(f"frames/{video}", "frames", None) if annotations_only else media.get(video)
     if item is None or not _fits(line, item, start, end, ledger):
         if item is None:
-            ledger.add(
+            _note(
+                ledger,
                 line,
-                "dropped",
+                DROPPED,
                 "missing_media",
                 f"no folder frames/{video} and no videos/{video}.avi or .mp4",
             )
         return None
     if line.fields[5:6] != (str(end - start + 1),):
-        ledger.add(line, "kept", "frame_count_disagrees", f"the interval holds {end - start + 1} frames")
+        _note(ledger, line, KEPT, "frame_count_disagrees", f"the interval holds {end - start + 1} frames")
     if video in splits and splits[video] is None:
-        ledger.add(line, "kept", "official_split_conflict", "the video stands in the train and the test list")
+        _note(
+            ledger, line, KEPT, "official_split_conflict", "the video stands in the train and the test list"
+        )
     return {
         "dataset": "ipn", "sample_id": sample_id, "media": item.path,
         "media_kind": item.kind, "frame_start": start, "frame_end": min(end, item.last or end), "fps": FPS,
@@ -253,32 +242,32 @@ def _problem(line: _Line) -> tuple[str, str] | None:
     return None
 
 
-def _fits(line: _Line, item: _Media, start: int, end: int, ledger: _Ledger) -> bool:
+def _fits(line: _Line, item: _Media, start: int, end: int, ledger: Ledger) -> bool:
     """Whether any frame of the interval is there; notes one that reaches past the last frame, which is cut there."""
     if item.last is None or end <= item.last:
         return True
     if item.last == 0:
-        ledger.add(line, "dropped", "no_frames", f"{item.path} holds no frame")
+        _note(ledger, line, DROPPED, "no_frames", f"{item.path} holds no frame")
         return False
-    action = "kept" if start <= item.last else "dropped"
-    ledger.add(
-        line, action, "interval_past_end", f"frames {start} to {end}, but the last frame is {item.last}"
+    action = KEPT if start <= item.last else DROPPED
+    _note(
+        ledger,
+        line,
+        action,
+        "interval_past_end",
+        f"frames {start} to {end}, but the last frame is {item.last}",
     )
     return start <= item.last
 
 
-def _note_overlaps(samples: list[Row], ledger: _Ledger) -> None:
+def _note_overlaps(samples: list[Row], ledger: Ledger) -> None:
     """Notes segments that share frames with the one before; their frames are settled when tables are built."""
     reach: dict[str, int] = {}
     for sample in samples:
         video, start = sample["video_id"], sample["frame_start"]
         if start <= reach.get(video, 0):
-            ledger.rows.append(
-                {
-                    "item": sample["sample_id"], "action": "kept", "reason": "overlapping_interval", "count": 1,
-                    "unit": "rows", "detail": f"starts at {start}, but another segment reaches {reach[video]}",
-                }
-            )  # fmt: skip
+            detail = f"starts at {start}, but another segment reaches {reach[video]}"
+            ledger.add(KEPT, "overlapping_interval", sample["sample_id"], detail)
         reach[video] = max(reach.get(video, 0), sample["frame_end"])
 
 
