@@ -24,19 +24,20 @@ def ingest(raw: Path, annotations_only: bool) -> Ingested:
     """
     ledger = Ledger()
     samples: list[Row] = []
-    for label in entries(raw)[0]:
+    labels, strays = entries(raw)
+    for name in strays:
+        ledger.add(DROPPED, "no_label", name, "lies in no folder of a label")
+    for label in labels:
         subjects, strays = entries(raw / label)
         for name in strays:
-            ledger.add(
-                DROPPED, "no_subject", f"{label}/{name}", "lies beside the folders of subjects, not in one"
-            )
+            ledger.add(DROPPED, "no_subject", f"{label}/{name}", "lies in no folder of a subject")
         for subject in subjects:
             folders, files = entries(raw / label / subject)
             for name in folders + files:
                 media = f"{label}/{subject}/{name}"
                 kind, last, fps = _media(raw / media)
                 if not last:
-                    ledger.add(DROPPED, "no_frames", media, "no image, video or folder of numbered images")
+                    ledger.add(DROPPED, "no_frames", media, "no image, video or folder of images 1, 2, 3 ...")
                     continue
                 samples.append({
                     "dataset": "folder", "sample_id": media, "media": media, "media_kind": kind, "frame_start": 1,
@@ -51,7 +52,9 @@ def ingest(raw: Path, annotations_only: bool) -> Ingested:
 def _media(path: Path) -> tuple[str, int, float | None]:
     """Kind, last frame (0 where there is none) and frames per second (None where unknown)."""
     if path.is_dir():
-        return "frames", max(numbered_files(path), default=0), None
+        last = max(numbers := numbered_files(path), default=0)
+        # Numbers such as those of a camera name photographs, not the frames of a clip.
+        return "frames", last if last <= 2 * len(numbers) else 0, None
     if path.suffix.lower() not in _VIDEOS:
         return "image", int(path.suffix.lower() in _IMAGES), None
     capture = cv2.VideoCapture(str(path))

@@ -142,7 +142,9 @@ class Reader:
         return self._columns.table(split)
 
     def _note(self, action: str, reason: str, key: str, detail: str, count: int = 1) -> None:
-        self._ledger.tally(action, reason, self._file, f"{key[:80]}: {detail}", count=count, file=self._file)
+        self._ledger.tally(
+            action, reason, self._file, f"{_readable(key)}: {detail}", count=count, file=self._file
+        )
 
     def _record(self, key: str, record: Any) -> None:
         if not isinstance(record, dict):
@@ -196,7 +198,7 @@ class Reader:
         fitting = isinstance(boxes, list) and len(boxes) in (0, len(hands))
         user = record.get("user_id") or None
         if not isinstance(user, str) or not user.isprintable():
-            self._note(KEPT, "no_user_id", key, f"user_id is {str(user)[:80]}", len(names))
+            self._note(KEPT, "no_user_id", key, f"user_id is {_readable(str(user))}", len(names))
             user = None
         for name in names:
             if name not in _IDS:
@@ -208,7 +210,9 @@ class Reader:
                     DROPPED, "boxes_and_labels_differ", key, f"{len(hands)} labels, bboxes {str(boxes)[:80]}"
                 )
                 continue
-            own = united.get(name) or [boxes[position] for position in at if boxes]
+            # A hand is matched to its own box where it has one; the united box spans both hands.
+            paired = [boxes[position] for position in at] if fitting and boxes else []
+            own = paired or united.get(name) or []
             good = [box for box in own if _is_box(box)]
             if len(good) < len(own):
                 self._note(
@@ -216,7 +220,7 @@ class Reader:
                 )
                 if not good:
                     continue
-                if name not in united:
+                if paired:
                     at = [position for position in at if _is_box(boxes[position])]
             elif not own:
                 self._note(KEPT, "no_boxes", key, "bboxes are null, missing or empty")
@@ -243,6 +247,11 @@ class Reader:
             self._note(KEPT, "bad_landmarks", key, "a hand is not 21 points x, y: not used")
             return None
         return own
+
+
+def _readable(text: str) -> str:
+    """The first 80 characters of a text, with what UTF-8 cannot hold escaped."""
+    return text[:80].encode("utf-8", "backslashreplace").decode()
 
 
 def _labels(value: Any) -> list[str] | None:

@@ -32,6 +32,8 @@ _BLOCK = 512
 # Refused on every system, so that an archive unpacks everywhere or nowhere: what Windows cannot store. IPN Hand's names
 # have a `#`, which is fine.
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"|?*\\]')
+# What pgc-data itself keeps in a raw folder; `synthetic.json` would pass real data off as drawn.
+_OURS = {"synthetic.json", "download.json", ".download", ".lock", "archives"}
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
@@ -262,6 +264,11 @@ def _safe_parts(entry: str, archive: str) -> tuple[str, ...]:
         ArchiveError: an absolute path, `..`, or a name that some system cannot store.
     """
     _refuse_outside(entry, archive)
+    first = PurePosixPath(entry).parts[:1]
+    if first and first[0].lower() in _OURS:
+        raise ArchiveError(
+            f"{archive}: the entry {entry[:200]!r} would replace a file of pgc-data's own: refused"
+        )
     parts = tuple(part for part in PurePosixPath(entry).parts if part != ".")
     odd = not parts or any(_UNSAFE.search(p) or _DEVICES.fullmatch(p) or p != p.rstrip(". ") for p in parts)
     if odd or len(entry.encode()) > MOST_NAME or any(len(p.encode()) > 255 for p in parts):

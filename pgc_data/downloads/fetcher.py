@@ -17,6 +17,7 @@ from pgc_data.downloads.links import files_below, link
 from pgc_data.downloads.manifest import FOLDER, Listing, Manifest
 from pgc_data.downloads.sources import OFFERS, RemoteFile, Source
 from pgc_data.errors import DataError
+from pgc_data.storage.files import sha256_json
 
 # Below the raw folder, while archives come, or for good with `--keep-archives`.
 ARCHIVES = "archives"
@@ -262,6 +263,12 @@ def fetch_folder(job: Job, dataset: str, folder: Path) -> None:
         )
     sources = [source for offer in OFFERS[dataset] for source in offer.sources]
     by_name = {Path(name).name: folder / name for name in names}
+    known = {file.name for source in sources for file in source.files}
+    twice = [name for name in names if Path(name).name in known and by_name[Path(name).name] != folder / name]
+    if twice:
+        raise DataError(
+            f"{folder / twice[0]} and {by_name[Path(twice[0]).name]} have one name: leave only the one that is meant"
+        )
     used = set()
     for source in (s for s in sources if s.joined):
         used |= _take_joined(job, source, by_name)
@@ -271,10 +278,11 @@ def fetch_folder(job: Job, dataset: str, folder: Path) -> None:
             _take_archive(job, file, by_name[file.name])
     others = [name for name in names if Path(name).name not in used and name not in {"download.json"}]
     unit = f"dir:{folder.resolve()}"
-    same = len(others) == job.manifest.units.get(unit, {}).get("files")
+    content = sha256_json([(name, (folder / name).stat().st_size) for name in others])
+    same = content == job.manifest.units.get(unit, {}).get("content")
     if others and not (same and job.skip(unit)):
         listing, how = _link_all(job, unit, folder, iter(others))
-        job.manifest.finish(unit, "dir", listing, {"how": how})
+        job.manifest.finish(unit, "dir", listing, {"how": how, "content": content})
 
 
 def _take_archive(job: Job, file: RemoteFile, archive: Path) -> None:

@@ -217,6 +217,9 @@ class _Transfer:
             raise SourceError(f"{self._url} has {total:,} bytes, not the {wanted:,} expected: another file")
 
     def _append(self, response: requests.Response, total: int | None) -> None:
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding != "identity" and not self._target.suffix.endswith("gz"):
+            raise SourceError(f"{self._url} came as {encoding}, though the plain file was asked for")
         with self._part.open("ab") as handle:
             # `iter_content` would lose up to a chunk when the connection is cut.
             while chunk := response.raw.read1(_CHUNK, decode_content=False):

@@ -19,6 +19,11 @@ FOLDER = ".download"
 _FORMAT = 1
 
 
+def _public(url: str) -> str:
+    """An address without the name and password that it may carry."""
+    return re.sub(r"^(https?://)[^/@]*@", r"\1", url)
+
+
 class Manifest:
     """The manifest of a raw folder; every change is written at once.
 
@@ -99,7 +104,7 @@ class Manifest:
         """Records a file that came whole."""
         entry = self.units.setdefault(unit, {"source": source, "done": False, "from": {}})
         entry["source"] = source
-        entry["from"][name] = {"url": fetched.url, "bytes": fetched.bytes, "sha256": fetched.sha256}
+        entry["from"][name] = {"url": _public(fetched.url), "bytes": fetched.bytes, "sha256": fetched.sha256}
         write_json(self._path, self._data)
 
     def finish(self, unit: str, source: str, listing: Listing, facts: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ Image = NDArray[np.uint8]
 Intervals = Sequence[tuple[int, int]]
 
 DECODED, MISSING, UNDECODABLE = "decoded", "missing", "undecodable"
-_NUMBERED = re.compile(r"(.*\D)?(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
+# Seven digits are 93 hours at 30 frames a second: longer numbers are dates or ids.
+_NUMBERED = re.compile(r"(.*\D)?(\d{1,7})\.(jpg|jpeg|png)", re.IGNORECASE)
 # More in a row are taken for the end of the video.
 _MOST_DAMAGED_FRAMES = 60
 _DEFAULT_FPS = 30.0

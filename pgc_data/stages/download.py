@@ -64,6 +64,8 @@ class DownloadConfig(Config):
             check_slug(self.kaggle_slug)
         if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
             raise ConfigError(f"base-url={self.base_url!r} must begin with http:// or https://")
+        if self.base_url is not None and ("?" in self.base_url or "#" in self.base_url):
+            raise ConfigError(f"base-url={self.base_url!r} must be a folder: file names are put behind it")
         if self.source == "dir" and self.from_dir is None:
             raise ConfigError("--source dir needs --from-dir FOLDER")
         if self.from_dir is not None and self.source not in (None, "dir"):

@@ -136,6 +136,11 @@ def run(config: ExtractConfig) -> ExtractSummary:
     with stage_lock(folder):
         model = find_hand_model(config.hand_model)
         items = media_items(samples)
+        if not sum(item.frames for item in items):
+            raise DataError(
+                f"no frame of {config.dataset} is known: get its images or clips, then run `pgc-data prepare` again "
+                "without --annotations-only"
+            )
         facts = _facts(config, source, model, media_fingerprint(items))
         _check_settings(config, folder, facts)
         shards = _shards(config, workspace, source, items, facts)

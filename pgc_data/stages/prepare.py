@@ -199,7 +199,7 @@ def _class_frames(vocabulary: Vocabulary, dataset_id: str, totals: Mapping[str, 
 
 def _write(config: PrepareConfig, folder: Path, ingested: Ingested, frame: pl.DataFrame) -> None:
     name = config.source_name
-    source = _source(config)
+    source = _source(config, ingested.layout)
     facts = {"source": name, "dataset": config.dataset, "config": config.recorded(), **source.metadata()}
     ledger = [{"stage": "prepare", "source": name, **row} for row in ingested.ledger]
     write_table(folder / "ledger.parquet", table_of("ledger", ledger), "ledger", facts)
@@ -216,7 +216,7 @@ def _write(config: PrepareConfig, folder: Path, ingested: Ingested, frame: pl.Da
     write_table(folder / "samples.parquet", ingested.samples, "samples", facts)
 
 
-def _source(config: PrepareConfig) -> Source:
+def _source(config: PrepareConfig, layout: str) -> Source:
     """Where the raw data lie and under which licence: a drawn stand-in is not under the real dataset's."""
     real = dataset(config.dataset)
     raw = config.raw_folder
@@ -225,6 +225,7 @@ def _source(config: PrepareConfig) -> Source:
     return Source(
         name=config.source_name,
         dataset=config.dataset,
+        layout=layout,
         # Relative to the workspace where it can be, so that a workspace can be moved as a whole.
         raw=Path(os.path.relpath(raw, config.workspace)).as_posix()
         if raw.is_relative_to(config.workspace)

@@ -68,7 +68,8 @@ class ToParquetConfig(Config):
     @property
     def dataset_name(self) -> str:
         """Name of the dataset to write."""
-        return self.name or "-".join([*self.datasets, *Path(self.vocabulary).stem.split("+")])
+        vocabulary, *chosen = self.vocabulary.split("+")
+        return self.name or "-".join([*self.datasets, Path(vocabulary).stem, *chosen])
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class Source:
     Attributes:
         name: of the source in the workspace.
         dataset: id of the dataset whose layout it has.
+        layout: which of the dataset's layouts or releases it has; empty if there is but one.
         raw: raw folder, relative to the workspace or absolute.
         licence: short name of the licence of its data.
         licence_url: where the licence's text lies.
@@ -32,6 +33,7 @@ class Source:
 
     name: str
     dataset: str
+    layout: str
     raw: str
     licence: str
     licence_url: str

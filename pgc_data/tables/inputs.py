@@ -73,19 +73,35 @@ def open_sources(workspace: Workspace, names: Sequence[str], vocabulary: Vocabul
 
     Raises:
         ConfigError: the vocabulary does not speak of one of their labels.
-        DataError: one is not extracted, not to the end, or was prepared again since.
+        DataError: one is not extracted, not to the end, or was prepared again since; or two are different releases
+            of one dataset.
     """
     sources = [read_source(workspace, name) for name in names]
+    _refuse_mixed_releases(sources)
     frames = [_samples(workspace, source) for source in sources]
     group_of: dict[str, dict[str, Group]] = {}
     for kind in sorted({source.dataset for source in sources}):
         mine = [f for f, source in zip(frames, sources, strict=True) if source.dataset == kind]
-        keys = pl.concat(mine).select("sample_id", "video_id", "subject_id").iter_rows()
+        # What shows the same image or clip stays together, whether or not the dataset gives it an id.
+        video = pl.coalesce("video_id", "media")
+        keys = pl.concat(mine).select("sample_id", video, "subject_id").iter_rows()
         group_of[kind] = group_samples(kind, keys, dataset(kind).same_person)
     return [
         _open(workspace, source, frame, group_of[source.dataset], vocabulary)
         for source, frame in zip(sources, frames, strict=True)
     ]
+
+
+def _refuse_mixed_releases(sources: Sequence[Source]) -> None:
+    """Ids of people are not comparable between releases, so nobody could keep one person on one side."""
+    for kind in sorted({source.dataset for source in sources}):
+        mine = [source for source in sources if source.dataset == kind]
+        other = next((source for source in mine if source.layout != mine[0].layout), None)
+        if other is not None:
+            raise DataError(
+                f"{mine[0].name} is {kind} {mine[0].layout} and {other.name} is {other.layout}: their people cannot be "
+                "told apart, so one table of both would leak; make a table of each"
+            )
 
 
 def _samples(workspace: Workspace, source: Source) -> pl.DataFrame:

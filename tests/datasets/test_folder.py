@@ -58,3 +58,14 @@ def test_a_vocabulary_may_name_any_label_of_it(tmp_path):
     path = tmp_path / "own.toml"
     path.write_text('classes = ["wave", "none"]\n[folder]\nwave = ["wave"]\nnone = ["no hand"]\n')
     assert load_vocabulary(str(path)).class_ids("folder", ["wave", "no hand"]) == {"wave": 0, "no hand": 1}
+
+
+def test_strays_are_counted_and_photographs_of_a_camera_are_no_clip(tmp_path):
+    for name in ("readme.txt", "wave/list.csv", "wave/ada/trip/IMG_20240102_101111.jpg", "wave/ada/ok/1.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    made = ingest(tmp_path, annotations_only=False)
+    assert [row["media"] for row in made.samples.to_pylist()] == ["wave/ada/ok"]
+    assert sorted(row["reason"] for row in made.ledger) == ["no_frames", "no_label", "no_subject"]
+    assert made.rows_read == 4

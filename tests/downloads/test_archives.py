@@ -68,6 +68,10 @@ NAMES = [
     ("a/what?", "not every system"),
     ("a./b", "not every system"),
     ("n" * 300, "not every system"),
+    ("synthetic.json", "pgc-data's own"),
+    ("./download.json", "pgc-data's own"),
+    (".download/x.sha256", "pgc-data's own"),
+    ("Archives/x.zip", "pgc-data's own"),
 ]
 
 

@@ -383,6 +383,24 @@ def test_a_folder_on_disk_is_linked_not_copied(get, tmp_path):
     assert all((raw / name).samefile(there / name) for name in IMAGES)
     assert get(from_dir=there).as_dict()["files"] == {}
     assert get(verify=True).as_dict()["whole"] == 40
+    first = next(iter(IMAGES))
+    (there / first).rename(there / "renamed.png")
+    get(from_dir=there)
+    assert (raw / "renamed.png").samefile(there / "renamed.png")
+
+
+def test_two_archives_of_one_name_are_refused(get, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / "there" / folder).mkdir(parents=True)
+        (tmp_path / "there" / folder / "call.zip").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"call.zip and .*call.zip have one name"):
+        get("hagrid", from_dir=tmp_path / "there")
+
+
+@pytest.mark.parametrize("url", ["http://x/lot?token=abc", "http://x/lot#part"])
+def test_an_address_that_is_no_folder_is_refused(url):
+    with pytest.raises(ConfigError, match="must be a folder: file names are put behind it"):
+        DownloadConfig(dataset="leapgestrecog", base_url=url)
 
 
 @pytest.mark.parametrize("how", ["symbolic link", "copy"])

@@ -157,6 +157,15 @@ def test_a_shard_overwritten_with_another_is_done_again(prepared, recorded):
     assert files(prepared) == whole
 
 
+def test_clips_of_unknown_length_are_nothing_to_extract(tmp_path, recorded):
+    raw = tmp_path / "raw" / "jester"
+    raw.mkdir(parents=True)
+    (raw / "jester-v1-train.csv").write_text("1;Swiping Left\n")
+    prepare.run(prepare.PrepareConfig(workspace=tmp_path, dataset="jester", annotations_only=True))
+    with pytest.raises(DataError, match="no frame of jester is known: get its images or clips"):
+        extract.run(ExtractConfig(workspace=tmp_path, dataset="jester"))
+
+
 def test_shards_hold_whole_videos_until_they_are_full(prepared, recorded):
     assert run(prepared, shard_frames=150).shards == 3
     videos = [

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -332,8 +333,6 @@ def test_a_row_that_goes_missing_is_caught(extracted, monkeypatch):
 
 
 def test_tiny_and_outside_hands_are_dropped_and_counted(prepared, recorded):
-    from dataclasses import replace
-
     outside = replace(drawn_hand(), box=(900.0, 900.0, 5.0, 5.0))
     tiny = replace(drawn_hand(), box=(5.0, 5.0, 2.0, 2.0))
     recorded.hands = lambda image, t: [drawn_hand(t), outside, tiny]
@@ -429,3 +428,54 @@ def test_a_dry_run_writes_nothing(extracted):
     config = ToParquetConfig(workspace=extracted, datasets=("ipn",), vocabulary="pointing")
     assert "nothing was written (--dry-run)" in to_parquet.plan(config).lines()
     assert not (extracted / "parquet").exists()
+
+
+def photographs(workspace, name, layout_record, users):
+    """A HaGRID-like source of one photograph a user, each with a gesture and a hand that shows none."""
+    raw = workspace / "raw" / name
+    images = raw / "hagrid_dataset" / "call"
+    images.mkdir(parents=True)
+    records = {}
+    for number, user in enumerate(users):
+        key = f"{name}{number}"
+        (images / f"{key}.jpg").write_bytes(
+            next((workspace / "raw" / "ipn" / "frames").rglob("*.jpg")).read_bytes()
+        )
+        records[key] = {
+            "bboxes": [[0.35, 0.35, 0.3, 0.3], [0.0, 0.0, 0.1, 0.1]], "labels": ["call", "no_gesture"],
+            "user_id": user, **layout_record,
+        }  # fmt: skip
+    folder = raw / "annotations" / "train"
+    folder.mkdir(parents=True)
+    (folder / "call.json").write_text(json.dumps(records))
+    prepare.run(prepare.PrepareConfig(workspace=workspace, dataset="hagrid", name=name))
+    extract.run(extract.ExtractConfig(workspace=workspace, dataset=name))
+
+
+def test_hands_of_one_photograph_stay_together_without_a_user(prepared, recorded):
+    corner = replace(drawn_hand(), box=(0.5, 0.5, 5.0, 4.0))
+    recorded.hands = lambda image, t: [drawn_hand(), corner]
+    photographs(prepared, "photos", {}, [None] * 12)
+    run(prepared, datasets=("photos",), vocabulary="hagrid34", min_size=4)
+    crops = rows(prepared)
+    assert sorted(crops["label"].unique()) == ["call", "no_gesture"]
+    assert crops.filter(pl.col("hand_index") == 0)["label"].unique().to_list() == ["call"]
+    assert crops.group_by("image_path").len().height == 24
+    photo = pl.col("image_path").str.replace(r"_\d\.png$", "")
+    by_photo = crops.group_by(photo).agg(pl.col("split").n_unique(), hands=pl.len())
+    assert by_photo.select("split", "hands").unique().rows() == [(1, 2)]
+
+
+def test_two_releases_of_one_dataset_are_not_merged(prepared, recorded):
+    photographs(prepared, "one", {}, ["a" * 64, "b" * 64])
+    photographs(prepared, "two", {"united_bbox": None, "united_label": None, "meta": None}, ["a" * 32])
+    with pytest.raises(DataError, match=r"one is hagrid .* and two is v2: their people cannot be told apart"):
+        run(prepared, datasets=("one", "two"), vocabulary="hagrid34")
+
+
+def test_the_default_name_tells_the_options_of_a_vocabulary():
+    for vocabulary, name in (
+        ("maestro10+exclude_clicks", "ipn-maestro10-exclude_clicks"),
+        ("a/my.toml+x", "ipn-my-x"),
+    ):
+        assert ToParquetConfig(datasets=("ipn",), vocabulary=vocabulary).dataset_name == name
