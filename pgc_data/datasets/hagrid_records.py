@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pgc_data.datasets.ipn import is_safe_name
-from pgc_data.datasets.rows import DROPPED, KEPT, Ledger, samples_table
+from pgc_data.datasets.rows import DROPPED, KEPT, Ledger, is_safe_name, samples_table
 from pgc_data.errors import DataError
 
 # In the order of v2's constants.py; the position is the label's number.

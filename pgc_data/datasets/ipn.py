@@ -8,13 +8,12 @@ mirrored: left and right are the subject's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgc_data.datasets.base import Dataset, Ingested, Licence, Row
-from pgc_data.datasets.rows import DROPPED, KEPT, Ledger, no_raw_folder, text_lines
+from pgc_data.datasets.rows import DROPPED, KEPT, Ledger, is_safe_name, no_raw_folder, text_lines
 from pgc_data.errors import DataError
 from pgc_data.hands.media import numbered_files
 from pgc_data.storage.parquet import table_of
@@ -41,7 +40,6 @@ _IDS = {label: number for number, label in enumerate(LABELS, start=1)}
 _VIDEO_SUFFIXES = (".avi", ".mp4")
 # Ten million frames are 93 hours: more is a slip of the pen, and would be read frame by frame.
 _MAX_DIGITS = 7
-_UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
 
 
 @dataclass(frozen=True)
@@ -158,11 +156,6 @@ def _official_splits(folder: Path) -> dict[str, str | None]:
             for video in {line.fields[0] for line in _read_lines(folder / name)}:
                 splits[video] = split if splits.get(video, split) == split else None
     return splits
-
-
-def is_safe_name(video: str) -> bool:
-    """Whether a video's name can be a folder below `frames/`, and nothing else."""
-    return bool(video) and video.strip(". ") != "" and not _UNSAFE.search(video)
 
 
 def _find_media(raw: Path, videos: set[str]) -> dict[str, _Media]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pyarrow as pa
 from pgc_data.datasets.base import Row
 from pgc_data.errors import DataError
 from pgc_data.storage.schemas import arrow_schema, conform
+
+_UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
 
 DROPPED, KEPT = "dropped", "kept"
 MOST_ALIKE = 20
@@ -103,6 +106,11 @@ def _column(value: Any, type_: pa.DataType, rows: int) -> Any:
     if isinstance(value, str | int | float):
         return pa.repeat(pa.scalar(value, type_), rows)
     return pa.array(value, type_) if isinstance(value, list) else value
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a name in an annotation can be a file or folder in its place, and nothing else."""
+    return bool(name) and name.strip(". ") != "" and not _UNSAFE.search(name)
 
 
 def entries(folder: Path) -> tuple[list[str], list[str]]:

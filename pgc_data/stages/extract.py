@@ -27,7 +27,7 @@ from pgc_data.hands.types import Backend
 from pgc_data.progress import Progress
 from pgc_data.stages.summary import Plan
 from pgc_data.storage.files import read_json, write_json
-from pgc_data.storage.parquet import read_table, table_of, write_table
+from pgc_data.storage.parquet import read_frame, table_of, write_table
 from pgc_data.storage.source import Source, read_source
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
 
@@ -255,8 +255,7 @@ def _work(config: ExtractConfig, folder: Path, todo: list[Shard], model: HandMod
 
 
 def _first_failure(folder: Path, number: int) -> str:
-    frames = pl.from_arrow(read_table(folder / f"frames-{number:05d}.parquet", "frames"))
-    assert isinstance(frames, pl.DataFrame)
+    frames = read_frame(folder / f"frames-{number:05d}.parquet", "frames")
     row = frames.filter(pl.col("status") != DECODED).row(0, named=True)
     return f"{row['media']}, frame {row['frame']} is {row['status']}: {row['detail']}"
 
@@ -299,10 +298,7 @@ def _write_ledger(config: ExtractConfig, folder: Path, shards: list[Shard], fact
     """One row for every run of frames of a media that could not be read for the same reason."""
     rows: list[dict[str, Any]] = []
     for shard in shards:
-        lost = pl.from_arrow(
-            read_table(shard.path("frames"), "frames", ["media", "frame", "status", "detail"])
-        )
-        assert isinstance(lost, pl.DataFrame)
+        lost = read_frame(shard.path("frames"), "frames", ["media", "frame", "status", "detail"])
         for media, frame, status, detail in lost.filter(pl.col("status") != DECODED).iter_rows():
             last = rows[-1] if rows else None
             cause = _NAMES.sub("", detail)

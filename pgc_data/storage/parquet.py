@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -173,6 +174,13 @@ def read_table(path: Path, name: str, columns: Sequence[str] | None = None) -> p
         return pa.concat_tables(tables)
     with open_parquet(path, name) as file:
         return file.schema_arrow.empty_table().select(columns or file.schema_arrow.names)
+
+
+def read_frame(path: Path, name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """As `read_table`, as a polars frame."""
+    frame = pl.from_arrow(read_table(path, name, columns))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def read_row_groups(path: Path, name: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 JOINT_COUNT = 21
-WRIST = 0
-KNUCKLES = (1, 5, 9, 13, 17)
 TIPS = (4, 8, 12, 16, 20)
 PALM = (0, 1, 5, 9, 13, 17)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pgc_data.engines import worker_pool
 from pgc_data.errors import DataError
+from pgc_data.storage.files import write_bytes
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -109,10 +110,8 @@ def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
 
 
 def write_lines(path: Path, lines: Sequence[str], end: str = "\n") -> None:
-    """Writes text under a temporary name first; the last line gets no end: give an empty one to have it."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(end.join(lines).encode("ascii"))
-    part.replace(path)
+    """Writes text atomically; the last line gets no end: give an empty one to have it."""
+    write_bytes(path, end.join(lines).encode("ascii"))
 
 
 def move_into(out: Path, drawn: Mapping[str, Path]) -> None:

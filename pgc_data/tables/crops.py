@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.hands.extractor import shard_stats
-from pgc_data.storage.parquet import read_row_groups, read_table
+from pgc_data.storage.parquet import read_frame, read_row_groups
 from pgc_data.storage.schemas import arrow_schema, conform
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
 from pgc_data.tables.labelling import label_hands
@@ -69,8 +69,7 @@ class CropsBuilder:
         self, source: ExtractedSource, shard: int
     ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
         columns = ["media", "frame", "crop_box", "box", "image_width", "image_height"]
-        hands = pl.from_arrow(read_table(source.shard("hands", shard), "hands", columns))
-        assert isinstance(hands, pl.DataFrame)
+        hands = read_frame(source.shard("hands", shard), "hands", columns)
         hands = hands.with_row_index("row").with_columns(
             width=pl.col("crop_box").arr.get(2), height=pl.col("crop_box").arr.get(3)
         )

@@ -16,7 +16,7 @@ from pgc_data.hands.extractor import shard_stats
 from pgc_data.hands.media_items import media_fingerprint, media_items
 from pgc_data.splits import Group, group_samples
 from pgc_data.storage.files import read_json, sha256_file, sha256_json
-from pgc_data.storage.parquet import read_table
+from pgc_data.storage.parquet import read_frame
 from pgc_data.storage.source import Source, read_source
 from pgc_data.storage.workspace import Workspace
 
@@ -106,8 +106,7 @@ def _refuse_mixed_releases(sources: Sequence[Source]) -> None:
 
 def _samples(workspace: Workspace, source: Source) -> pl.DataFrame:
     path = workspace.prepared(source.name) / "samples.parquet"
-    frame = pl.from_arrow(read_table(path, "samples", _COLUMNS))
-    assert isinstance(frame, pl.DataFrame)
+    frame = read_frame(path, "samples", _COLUMNS)
     return frame.sort("media", "frame_start", "sample_id")
 
 

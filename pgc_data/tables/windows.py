@@ -26,7 +26,7 @@ from pgc_data.features import (
     interval_labels,
 )
 from pgc_data.features.sequence import NO_TRACK, HandSequence
-from pgc_data.storage.parquet import read_table
+from pgc_data.storage.parquet import read_frame
 from pgc_data.storage.schemas import arrow_schema, conform
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
 from pgc_data.tables.labelling import label_frames
@@ -102,8 +102,7 @@ class WindowsBuilder:
     def expected(self, source: ExtractedSource, shard: int) -> int:
         """Candidate windows of a shard, from the times of its frames; a clip too short for one counts as one."""
         columns = ["media", "timestamp_s"]
-        times = pl.from_arrow(read_table(source.shard("frames", shard), "frames", columns))
-        assert isinstance(times, pl.DataFrame)
+        times = read_frame(source.shard("frames", shard), "frames", columns)
         spans = times.group_by("media").agg(span=pl.col("timestamp_s").max() - pl.col("timestamp_s").min())
         grid = np.floor((spans["span"].to_numpy() + SCHEMA.rules.time_tolerance_s) * SCHEMA.rules.grid_hz) + 1
         return int(np.maximum((grid - self.length) // self.stride + 1, 1).sum())
@@ -128,10 +127,8 @@ class WindowsBuilder:
 
     def _clips(self, source: ExtractedSource, shard: int) -> Iterator[_Clip]:
         columns = ["media", "frame", "timestamp_s", "image_width", "image_height"]
-        frames = pl.from_arrow(read_table(source.shard("frames", shard), "frames", columns))
-        hands = pl.from_arrow(read_table(source.shard("hands", shard), "hands", _HANDS))
-        assert isinstance(frames, pl.DataFrame)
-        assert isinstance(hands, pl.DataFrame)
+        frames = read_frame(source.shard("frames", shard), "frames", columns)
+        hands = read_frame(source.shard("hands", shard), "hands", _HANDS)
         whole = dataset(source.source.dataset).labelling == "clip"
         samples = source.samples_of(frames["media"].unique(maintain_order=True))
         frames = frames.with_row_index("row")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from factories import HEADER, annotate, frames, write_video
 
-from pgc_data.datasets.ipn import ingest, is_safe_name
+from pgc_data.datasets.ipn import ingest
+from pgc_data.datasets.rows import is_safe_name
 from pgc_data.errors import DataError
 
 VIDEO = "1CM1_4_R_#229"
