@@ -16,28 +16,45 @@ _VELOCITIES = ("velocity", "wrist_vel_raw")
 
 
 @dataclass(frozen=True, eq=False)
-class FrameFeatures:
-    """Features of one hand on the 30 Hz grid, before windows are cut.
+class UsableFrames:
+    """Which frames of the 30 Hz grid show something, before any feature is computed.
 
     Attributes:
-        values: (M, 147) float32, always finite; zeros where not usable. The wrist_trajectory block is left 0:
-            its origin belongs to the window.
         usable: (M,) bool, the frame shows a hand or holds one seen at most 3 grid frames before.
         times: (M,) float64, seconds.
         source_index: (M,) int64, nearest row of the sequence.
-        wrist: (M, 3) float64, aspect-corrected wrist, image widths; 0 where not usable.
-        scale: (M,) float64, palm length, image widths; 0 where not usable.
     """
 
-    values: Features
     usable: Bools
     times: Floats
     source_index: Ints
-    wrist: Floats
-    scale: Floats
 
     def __len__(self) -> int:
         return self.times.size
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFeatures(UsableFrames):
+    """Features on the 30 Hz grid, before windows are cut.
+
+    Attributes:
+        values: (M, F) float32, always finite; zeros where not usable. A block whose origin is the window's, such
+            as wrist_trajectory, is left 0.
+        wrist: (M, 3) float64, aspect-corrected wrist, image widths, 0 where not usable; None for a feature set
+            without a block whose origin is the window's.
+        scale: (M,) float64, palm length, image widths; 0 or None as `wrist`.
+    """
+
+    values: Features
+    wrist: Floats | None = None
+    scale: Floats | None = None
+
+
+def usable_frames(sequence: HandSequence) -> UsableFrames:
+    """What `frame_features` says of a sequence besides the features, at a fraction of the cost."""
+    grid = resample(sequence)
+    usable = hold(blocks.valid_frames(grid.landmarks, grid.width, grid.height)) >= 0
+    return UsableFrames(usable, grid.times, grid.source_index)
 
 
 def frame_features(sequence: HandSequence) -> FrameFeatures:
@@ -71,7 +88,7 @@ def grid_features(grid: HandGrid) -> FrameFeatures:
     points = blocks.aspect_correct(grid.landmarks[rows], grid.width, grid.height)
     scale = blocks.palm_scale(points)
     features = _valid_features(grid, rows, points, scale)
-    shown = _hold(valid)
+    shown = hold(valid)
     usable = shown >= 0
     held = usable & ~valid
     # -1, no hand to show, picks the last row: zeros.
@@ -81,7 +98,7 @@ def grid_features(grid: HandGrid) -> FrameFeatures:
     wrist, palm = np.zeros((valid.size, 3)), np.zeros(valid.size)
     wrist[usable] = points[shown[usable], SCHEMA.wrist_joint]
     palm[usable] = scale[shown[usable]]
-    return FrameFeatures(values, usable, grid.times, grid.source_index, wrist, palm)
+    return FrameFeatures(usable, grid.times, grid.source_index, values, wrist, palm)
 
 
 def _valid_features(grid: HandGrid, rows: Ints, points: Floats, scale: Floats) -> Features:
@@ -110,7 +127,7 @@ def _elapsed(times: Floats, tracks: Ints) -> Floats:
     return np.where(other_hand | too_long, 0.0, elapsed)
 
 
-def _hold(valid: Bools) -> Ints:
+def hold(valid: Bools) -> Ints:
     """Which valid row (counted among the valid) each grid row shows: itself, the one it holds, or -1 for none."""
     seen = np.cumsum(valid)
     previous = np.concatenate([[0], np.flatnonzero(valid)])[seen]

@@ -48,17 +48,20 @@ def resample(sequence: HandSequence) -> HandGrid:
     Returns:
         M = floor((last - first timestamp) * 30 + tolerance) + 1 grid rows.
     """
-    times = _grid_times(sequence.timestamps)
-    nearest = _nearest_rows(sequence.timestamps, times)
+    times = grid_times(sequence.timestamps)
+    nearest = nearest_rows(sequence.timestamps, times)
     landmarks = sequence.landmarks[nearest]
     tracks = sequence.track_ids[nearest]
-    between = np.abs(sequence.timestamps[nearest] - times) > SCHEMA.rules.time_tolerance_s
+    between = between_rows(sequence.timestamps, times, nearest)
     if between.any():
-        landmarks[between], tracks[between] = _interpolate(sequence, times[between])
+        landmarks[between], tracks[between] = interpolate(
+            sequence.timestamps, sequence.landmarks, sequence.valid(), sequence.track_ids, times[between]
+        )
     return HandGrid(landmarks, times, tracks, nearest, sequence.width, sequence.height)
 
 
-def _grid_times(timestamps: Floats) -> Floats:
+def grid_times(timestamps: Floats) -> Floats:
+    """The grid's times (M,), seconds, for source rows at `timestamps` (N,), which never decrease."""
     if timestamps.size == 0:
         return np.empty(0)
     span = timestamps[-1] - timestamps[0] + SCHEMA.rules.time_tolerance_s
@@ -67,7 +70,8 @@ def _grid_times(timestamps: Floats) -> Floats:
     return times
 
 
-def _nearest_rows(timestamps: Floats, times: Floats) -> Ints:
+def nearest_rows(timestamps: Floats, times: Floats) -> Ints:
+    """The source row nearest to each grid time (M,): of rows equally near, the earliest."""
     if timestamps.size == 0:
         return np.empty(0, dtype=np.int64)
     after = np.searchsorted(timestamps, times).clip(max=timestamps.size - 1)
@@ -77,28 +81,42 @@ def _nearest_rows(timestamps: Floats, times: Floats) -> Ints:
     return np.searchsorted(timestamps, timestamps[nearest]).astype(np.int64)
 
 
-def _interpolate(sequence: HandSequence, times: Floats) -> tuple[Floats, Ints]:
-    """Landmarks (B, 21, 3) and tracks (B,) at times that no source row coincides with."""
-    landmarks = np.full((times.size, *sequence.landmarks.shape[1:]), np.nan)
+def between_rows(timestamps: Floats, times: Floats, nearest: Ints) -> Bools:
+    """Grid times (M,) that no source row coincides with: those to be interpolated."""
+    between: Bools = np.abs(timestamps[nearest] - times) > SCHEMA.rules.time_tolerance_s
+    return between
+
+
+def interpolate(
+    timestamps: Floats, values: Floats, valid: Bools, track_ids: Ints, times: Floats
+) -> tuple[Floats, Ints]:
+    """Values at times that no source row coincides with, between the valid rows before and after each.
+
+    Args:
+        timestamps: (N,) seconds, never decreasing.
+        values: (N, ...) of the source rows.
+        valid: (N,) rows that may be used.
+        track_ids: (N,) two rows of different tracks are not joined.
+        times: (B,) seconds.
+
+    Returns:
+        (B, ...) values, NaN where the neighbours are missing, of two tracks or more than 0.2 s apart; and their
+        tracks (B,), there -1.
+    """
+    found = np.full((times.size, *values.shape[1:]), np.nan)
     tracks = np.full(times.size, NO_TRACK, dtype=np.int64)
-    rows = np.flatnonzero(sequence.valid())
+    rows = np.flatnonzero(valid)
     if rows.size < 2:
-        return landmarks, tracks
-    after = np.searchsorted(sequence.timestamps[rows], times)
+        return found, tracks
+    after = np.searchsorted(timestamps[rows], times)
     inside = (after > 0) & (after < rows.size)
     after = after.clip(1, rows.size - 1)
     left, right = rows[after - 1], rows[after]
-    joined = inside & _joinable(sequence, left, right)
+    near = timestamps[right] - timestamps[left] <= SCHEMA.rules.interpolate_s + SCHEMA.rules.time_tolerance_s
+    joined = inside & near & (track_ids[left] == track_ids[right])
     left, right = left[joined], right[joined]
-    start, end = sequence.timestamps[left], sequence.timestamps[right]
-    weight = ((times[joined] - start) / (end - start))[:, None, None]
-    landmarks[joined] = (1.0 - weight) * sequence.landmarks[left] + weight * sequence.landmarks[right]
-    tracks[joined] = sequence.track_ids[left]
-    return landmarks, tracks
-
-
-def _joinable(sequence: HandSequence, left: Ints, right: Ints) -> Bools:
-    gap = sequence.timestamps[right] - sequence.timestamps[left]
-    near: Bools = gap <= SCHEMA.rules.interpolate_s + SCHEMA.rules.time_tolerance_s
-    same_track: Bools = sequence.track_ids[left] == sequence.track_ids[right]
-    return near & same_track
+    start, end = timestamps[left], timestamps[right]
+    weight = ((times[joined] - start) / (end - start)).reshape(-1, *[1] * (values.ndim - 1))
+    found[joined] = (1.0 - weight) * values[left] + weight * values[right]
+    tracks[joined] = track_ids[left]
+    return found, tracks

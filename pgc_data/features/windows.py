@@ -9,7 +9,7 @@ import numpy as np
 
 from pgc_data.errors import ConfigError
 from pgc_data.features import blocks
-from pgc_data.features.arrays import Bools, Features, Ints
+from pgc_data.features.arrays import Bools, Features, Floats, Ints
 from pgc_data.features.frames import FrameFeatures
 from pgc_data.features.schema import SCHEMA
 
@@ -21,7 +21,7 @@ class Windows:
     """The windows of one clip, oldest first.
 
     Attributes:
-        features: (K, T, 147) float32, always finite; zeros where a frame is not usable.
+        features: (K, T, F) float32, always finite; zeros where a frame is not usable.
         usable: (K, T) bool.
         start: (K,) int64, grid index of each window's first frame.
         usable_fraction: (K,) float32.
@@ -59,17 +59,41 @@ def cut_windows(
         ConfigError: a length or stride below 1, a share outside 0 to 1.
     """
     _check(length, stride, min_usable)
-    candidates = np.arange(0, len(frames) - length + 1, stride)
-    total = np.concatenate([[0], np.cumsum(frames.usable)])
+    start, dropped = usable_windows(frames.usable, length, stride, min_usable)
+    return fill_windows(frames, start, length, dropped)
+
+
+def usable_windows(usable: Bools, length: int, stride: int, min_usable: float) -> tuple[Ints, int]:
+    """The windows that `cut_windows` keeps, without their features.
+
+    Args:
+        usable: (M,) usable grid frames.
+        length, stride, min_usable: as in `cut_windows`.
+
+    Returns:
+        (K,) grid index of each window's first frame, and the number of candidates with too few usable frames.
+
+    Raises:
+        ConfigError: as `cut_windows`.
+    """
+    _check(length, stride, min_usable)
+    candidates = np.arange(0, usable.size - length + 1, stride)
+    total = np.concatenate([[0], np.cumsum(usable)])
     count = total[candidates + length] - total[candidates]
-    keep = count >= frames_needed(min_usable, length)
-    start = candidates[keep].astype(np.int64)
+    start = candidates[count >= frames_needed(min_usable, length)].astype(np.int64)
+    return start, int(candidates.size - start.size)
+
+
+def fill_windows(frames: FrameFeatures, start: Ints, length: int, dropped: int = 0) -> Windows:
+    """The windows of `length` frames that begin at the grid frames `start` (K,)."""
     within = start[:, None] + np.arange(length)
     features = frames.values[within]
     usable = frames.usable[within]
-    features[:, :, SCHEMA.block("wrist_trajectory").columns] = _trajectories(frames, within, usable)
-    fraction = (count[keep] / length).astype(np.float32)
-    return Windows(features, usable, start, fraction, dropped=int(candidates.size - start.size))
+    if frames.wrist is not None and frames.scale is not None:
+        columns = SCHEMA.block("wrist_trajectory").columns
+        features[:, :, columns] = _trajectories(frames.usable, frames.wrist, frames.scale, within, usable)
+    fraction = (usable.sum(axis=1) / length).astype(np.float32)
+    return Windows(features, usable, start, fraction, dropped)
 
 
 def frames_needed(share: float, length: int) -> int:
@@ -77,13 +101,13 @@ def frames_needed(share: float, length: int) -> int:
     return math.ceil(share * length - 1e-9)
 
 
-def _trajectories(frames: FrameFeatures, within: Ints, usable: Bools) -> Features:
-    """wrist_trajectory (K, T, 3) of windows given as grid indices (K, T)."""
+def _trajectories(shown: Bools, wrist: Floats, scale: Floats, within: Ints, usable: Bools) -> Features:
+    """wrist_trajectory (K, T, 3) of windows given as grid indices (K, T), of frames (M,), (M, 3) and (M,)."""
     oldest = np.take_along_axis(within, usable.argmax(axis=1)[:, None], axis=1)
     # Unusable frames have no scale and stay 0.
-    scale = np.where(frames.usable, frames.scale, np.inf).take(within)
-    wrist = frames.wrist.take(within, axis=0)
-    return blocks.wrist_trajectory(wrist, scale, frames.wrist[oldest]).astype(np.float32)
+    palm = np.where(shown, scale, np.inf).take(within)
+    path = wrist.take(within, axis=0)
+    return blocks.wrist_trajectory(path, palm, wrist[oldest]).astype(np.float32)
 
 
 def _check(length: int, stride: int, min_usable: float) -> None:
