@@ -21,6 +21,7 @@ from pgc_data.datasets import DATASETS, Dataset, dataset
 from pgc_data.downloads.sources import OFFERS
 from pgc_data.errors import PgcDataError
 from pgc_data.recipes import STAGES, Stage, Step, load_recipe, run_recipe
+from pgc_data.stages import features_inspect
 from pgc_data.stages.summary import Summary, aligned
 
 _HELP = {
@@ -30,6 +31,7 @@ _HELP = {
     "extract": "Find hands in every frame: landmarks, tracks, PNG crops.",
     "to-parquet": "Write tables split by group: crops and landmark windows that load anywhere.",
     "audit": "Report leaks, skew and damage: exit status 1 on a leak or damage.",
+    "inspect": "Draw one landmark window: its hands, and its features as curves over time.",
 }
 
 
@@ -210,6 +212,15 @@ def _click_type(type_: Any, limits: Any) -> Any:
 
 for _stage in STAGES.values():
     main.add_command(_stage_command(_stage))
+
+
+@main.group("features", short_help="Look at features")
+def features_group() -> None:
+    """Look at the features of landmark windows."""
+
+
+_INSPECT = Stage("inspect", features_inspect.FeaturesInspectConfig, features_inspect)
+features_group.add_command(_stage_command(_INSPECT))
 
 
 @main.command("run", short_help="Run a recipe")

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pgc_data.hands.types import Hand
+from pgc_data.hands.types import Found, Hand
 
 HEADER = "video,label,id,t_start,t_end,frames"
 
@@ -52,7 +52,7 @@ class RecordedBackend:
         self.started.append(tracking)
 
     def find(self, image, timestamp_s):
-        return self._hands(image, timestamp_s)
+        return Found(self._hands(image, timestamp_s))
 
     def close(self) -> None:
         pass

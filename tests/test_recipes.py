@@ -10,7 +10,8 @@ import pytest
 from pgc_data.recipes import load_recipe
 from pgc_data.resources import recipe_files
 
-RECIPES = [path.stem for path in recipe_files() if path.stem != "demo"]
+# `demo` has tests of its own; the holistic model can only be downloaded, and drawn hands have no body.
+RECIPES = [path.stem for path in recipe_files() if path.stem not in {"demo", "holistic_lstm"}]
 pytestmark = pytest.mark.slow
 
 

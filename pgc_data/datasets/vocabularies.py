@@ -15,7 +15,7 @@ from pgc_data.errors import ConfigError
 from pgc_data.resources import schema_file, schema_files
 from pgc_data.storage.files import sha256_json
 
-_KEYS = {"name", "title", "classes", "background", "flip", "options"}
+_KEYS = {"name", "title", "classes", "background", "static", "flip", "options"}
 
 Map = dict[str, dict[str, str]]
 
@@ -29,6 +29,7 @@ class Vocabulary:
         title: what it tells apart, in words.
         classes: class names; the position is the `class_id`.
         background: the class that stands for none of the others, if there is one.
+        static: classes that one frame shows as well as many; `to-parquet` cuts fewer windows of them.
         flip: pairs of classes that a horizontal flip swaps.
         mapped: dataset -> label -> class name.
         excluded: dataset -> label -> reason.
@@ -38,6 +39,7 @@ class Vocabulary:
     title: str
     classes: tuple[str, ...]
     background: str | None
+    static: tuple[str, ...]
     flip: tuple[tuple[str, str], ...]
     mapped: Mapping[str, Mapping[str, str]]
     excluded: Mapping[str, Mapping[str, str]]
@@ -64,6 +66,11 @@ class Vocabulary:
     def digest(self) -> str:
         """sha256 of all that it says."""
         return sha256_json(dataclasses.asdict(self))
+
+    @property
+    def static_ids(self) -> list[int]:
+        """Numbers of the static classes."""
+        return [self.classes.index(name) for name in self.static]
 
     @property
     def background_id(self) -> int | None:
@@ -123,6 +130,9 @@ def _parse(raw: Mapping[str, Any], where: str, options: list[str]) -> Vocabulary
     background = raw.get("background")
     if background is not None and background not in classes:
         raise ConfigError(f"{where}: background {background!r} is not one of the classes")
+    static = raw.get("static", [])
+    if not isinstance(static, list) or not all(name in classes for name in static):
+        raise ConfigError(f"{where}: 'static' must be a list of classes")
     flip = raw.get("flip", [])
     if not isinstance(flip, list) or not all(
         _is_names(p) and len(p) == 2 and set(p) <= set(classes) for p in flip
@@ -142,6 +152,7 @@ def _parse(raw: Mapping[str, Any], where: str, options: list[str]) -> Vocabulary
         title=str(raw.get("title", "")),
         classes=tuple(classes),
         background=background,
+        static=tuple(static),
         flip=tuple((a, b) for a, b in flip),
         mapped=mapped,
         excluded=excluded,

@@ -12,7 +12,15 @@ from pgc_data.features.resample import HandGrid, resample
 from pgc_data.features.schema import SCHEMA
 from pgc_data.features.sequence import HandSequence
 
-_VELOCITIES = ("velocity", "wrist_vel_raw")
+_POSITION, _SPREAD, _VELOCITY, _ANGLES, _WRIST_VEL = (
+    SCHEMA.block(name).columns
+    for name in ("position", "fingertip_spread", "velocity", "joint_angles", "wrist_vel_raw")
+)
+# Grid rows before a row that it depends on: those that it may hold, or take its velocity from.
+_LOOK_BACK = max(
+    SCHEMA.rules.hold_frames,
+    int((SCHEMA.rules.reacquire_s + SCHEMA.rules.time_tolerance_s) * SCHEMA.rules.grid_hz),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,48 +91,69 @@ def grid_features(grid: HandGrid) -> FrameFeatures:
     Row k depends on rows k-6 to k alone (0.2 s back), so the last row of a call on the last 7 grid rows
     equals that row of a call on the whole clip: batch and streaming share this function.
     """
-    valid = blocks.valid_frames(grid.landmarks, grid.width, grid.height)
+    rows = grid.times.size
+    usable, values = np.zeros(rows, dtype=np.bool_), np.zeros((rows, SCHEMA.frame_dims), dtype=np.float32)
+    wrist, scale = np.zeros((rows, 3)), np.zeros(rows)
+    step = blocks.CHUNK_FRAMES - _LOOK_BACK
+    for start in range(0, rows, step):
+        part = slice(start, start + step)
+        _fill(grid, start, usable[part], values[part], wrist[part], scale[part])
+    return FrameFeatures(usable, grid.times, grid.source_index, values, wrist, scale)
+
+
+def _fill(grid: HandGrid, start: int, usable: Bools, values: Features, wrist: Floats, scale: Floats) -> None:
+    """Fills arrays of zeros with what `FrameFeatures` says of as many grid rows, from row `start` on."""
+    back = min(start, _LOOK_BACK)
+    part = slice(start - back, start + usable.size)
+    landmarks = blocks.frames_last(grid.landmarks[part])
+    valid = blocks.valid_frames(landmarks, grid.width, grid.height)
     rows = np.flatnonzero(valid)
-    points = blocks.aspect_correct(grid.landmarks[rows], grid.width, grid.height)
-    scale = blocks.palm_scale(points)
-    features = _valid_features(grid, rows, points, scale)
-    shown = hold(valid)
-    usable = shown >= 0
-    held = usable & ~valid
-    # -1, no hand to show, picks the last row: zeros.
-    values = features[shown]
-    for name in _VELOCITIES:
-        values[held, SCHEMA.block(name).columns] = 0.0
-    wrist, palm = np.zeros((valid.size, 3)), np.zeros(valid.size)
-    wrist[usable] = points[shown[usable], SCHEMA.wrist_joint]
-    palm[usable] = scale[shown[usable]]
-    return FrameFeatures(usable, grid.times, grid.source_index, values, wrist, palm)
+    if rows.size == 0:
+        return
+    complete = rows.size == valid.size
+    if not complete:
+        landmarks = blocks.frames_last(grid.landmarks[part][rows])
+    points = blocks.aspect_correct(landmarks, grid.width, grid.height)
+    palm = blocks.palm_scale(points)
+    elapsed = _elapsed(grid.times[part][rows], grid.track_ids[part][rows])
+    features = _valid_features(landmarks, points, palm, elapsed)
+    origin = points[:, SCHEMA.wrist_joint]
+    if complete:
+        usable[:], values[:], wrist[:], scale[:] = True, features[back:], origin[back:], palm[back:]
+        return
+    shown = hold(valid)[back:]
+    np.greater_equal(shown, 0, out=usable)
+    shown = shown[usable]
+    values[usable] = np.ascontiguousarray(features)[shown]
+    held = usable & ~valid[back:]
+    for columns in (_VELOCITY, _WRIST_VEL):
+        values[held, columns] = 0.0
+    wrist[usable], scale[usable] = origin[shown], palm[shown]
 
 
-def _valid_features(grid: HandGrid, rows: Ints, points: Floats, scale: Floats) -> Features:
-    """Features (V + 1, 147) of the valid grid rows, from their P (V, 21, 3) and s (V,); the last row is zeros."""
-    features = np.zeros((rows.size + 1, SCHEMA.frame_dims), dtype=np.float32)
-    shape = blocks.position(points, scale)
-    raw_wrist = grid.landmarks[rows, SCHEMA.wrist_joint]
-    before = np.maximum(np.arange(rows.size) - 1, 0)
-    elapsed = _elapsed(grid.times[rows], grid.track_ids[rows])
-    for name, values in (
-        ("position", shape),
-        ("fingertip_spread", blocks.fingertip_spread(points, scale)),
-        ("velocity", blocks.velocity(shape, shape[before], elapsed)),
-        ("joint_angles", blocks.joint_angles(points)),
-        ("wrist_vel_raw", blocks.wrist_vel_raw(raw_wrist, raw_wrist[before], elapsed)),
-    ):
-        features[:-1, SCHEMA.block(name).columns] = values
+def _valid_features(landmarks: Floats, points: Floats, scale: Floats, elapsed: Floats) -> Features:
+    """Features (V, 147) of valid hands: L and P (V, 21, 3), s (V,), and `_elapsed` (V - 1,) between them.
+
+    Both velocities of the first are 0: nothing comes before it.
+    """
+    # As `blocks.frames_last`, and an odd number of them: rows of a power of two would share few cache lines.
+    features = np.zeros((SCHEMA.frame_dims, scale.size | 1), dtype=np.float32).T[: scale.size]
+    wrist, shape = landmarks[:, SCHEMA.wrist_joint], blocks.position(points, scale)
+    features[:, _POSITION] = shape
+    features[:, _SPREAD] = blocks.fingertip_spread(points, scale)
+    features[1:, _VELOCITY] = blocks.velocity(shape[1:], shape[:-1], elapsed)
+    features[:, _ANGLES] = blocks.joint_angles(points)
+    features[1:, _WRIST_VEL] = blocks.wrist_vel_raw(wrist[1:], wrist[:-1], elapsed)
     return features
 
 
 def _elapsed(times: Floats, tracks: Ints) -> Floats:
-    """Seconds (V,) since the valid frame before; 0 where no velocity may be taken."""
-    elapsed = np.diff(times, prepend=times[:1])
-    other_hand = np.diff(tracks, prepend=tracks[:1]) != 0
+    """Seconds (V - 1,) from each valid frame to the next; 0 where no velocity may be taken."""
+    elapsed = times[1:] - times[:-1]
+    other_hand = tracks[1:] != tracks[:-1]
     too_long = elapsed > SCHEMA.rules.reacquire_s + SCHEMA.rules.time_tolerance_s
-    return np.where(other_hand | too_long, 0.0, elapsed)
+    elapsed[other_hand | too_long] = 0.0
+    return elapsed
 
 
 def hold(valid: Bools) -> Ints:

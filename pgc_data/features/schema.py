@@ -73,6 +73,8 @@ class Rules:
     interpolate_s: float
     time_tolerance_s: float
     window_frames: int
+    train_stride: int
+    eval_every: int
     min_usable: float
     label_share: float
     background_share: float

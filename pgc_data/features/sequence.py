@@ -44,13 +44,13 @@ class HandSequence:
     has_z: bool = True
 
     def __post_init__(self) -> None:
-        landmarks = _floats("landmarks", self.landmarks)
-        timestamps = _floats("timestamps", self.timestamps)
-        _check_size(self.width, self.height)
+        landmarks = as_floats("landmarks", self.landmarks)
+        timestamps = as_floats("timestamps", self.timestamps)
+        check_size(self.width, self.height)
         if timestamps.ndim != 1:
             raise DataError(f"timestamps has shape {timestamps.shape}, it must be (N,)")
         _check_landmarks(landmarks, timestamps.size)
-        _check_times(timestamps)
+        check_times(timestamps)
         if not self.has_z:
             landmarks = landmarks.copy()
             landmarks[:, :, 2] = 0.0
@@ -135,9 +135,9 @@ def choose_rows(
     Raises:
         DataError: as `choose_hand`.
     """
-    _check_size(width, height)
-    points = _floats("landmarks", landmarks)
-    scores = np.nan_to_num(_floats("score", score), nan=-np.inf)
+    check_size(width, height)
+    points = as_floats("landmarks", landmarks)
+    scores = np.nan_to_num(as_floats("score", score), nan=-np.inf)
     index = np.asarray(frame_index, dtype=np.int64)
     _check_landmarks(points, index.size)
     if scores.shape != index.shape:
@@ -171,7 +171,8 @@ def _nearest_chain(rows: Ints, frame_of: Ints, wrists: Floats, frames: int) -> I
     return chosen
 
 
-def _floats(name: str, values: Any) -> Floats:
+def as_floats(name: str, values: Any) -> Floats:
+    """`values` as float64; DataError names the argument where they are no numbers."""
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -199,7 +200,8 @@ def _check_landmarks(landmarks: Floats, rows: int) -> None:
         raise DataError(f"landmarks has shape {landmarks.shape}, it must be {expected}")
 
 
-def _check_times(timestamps: Floats) -> None:
+def check_times(timestamps: Floats) -> None:
+    """Refuses times (N,) that are not finite, go back or span more than a day, with a DataError."""
     bad = np.flatnonzero(~np.isfinite(timestamps))
     if bad.size:
         raise DataError(
@@ -216,7 +218,8 @@ def _check_times(timestamps: Floats) -> None:
         raise DataError(f"timestamps span {span:.0f} s, more than a day: are they in milliseconds?")
 
 
-def _check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int) -> None:
+    """Refuses an impossible image size in pixels with a DataError."""
     for name, value in (("width", width), ("height", height)):
         if not 1 <= value <= LARGEST_SIDE:
             raise DataError(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from pgc_data.errors import ConfigError
 from pgc_data.features import blocks
@@ -14,6 +15,8 @@ from pgc_data.features.frames import FrameFeatures
 from pgc_data.features.schema import SCHEMA
 
 TRAIN_STRIDE = 4
+# Windows whose trajectories are worked out at once, so that what is worked with stays in a core's cache.
+CHUNK_WINDOWS = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +90,13 @@ def usable_windows(usable: Bools, length: int, stride: int, min_usable: float) -
 def fill_windows(frames: FrameFeatures, start: Ints, length: int, dropped: int = 0) -> Windows:
     """The windows of `length` frames that begin at the grid frames `start` (K,)."""
     within = start[:, None] + np.arange(length)
-    features = frames.values[within]
-    usable = frames.usable[within]
+    features = _stretches(frames.values, length)[start]
+    usable = frames.usable.take(within)
     if frames.wrist is not None and frames.scale is not None:
-        columns = SCHEMA.block("wrist_trajectory").columns
-        features[:, :, columns] = _trajectories(frames.usable, frames.wrist, frames.scale, within, usable)
+        # Unusable frames have no scale and stay 0.
+        palm = np.where(frames.usable, frames.scale, np.inf)
+        oldest = start + usable.argmax(axis=1)
+        _fill_trajectories(features, frames.wrist, palm, within, oldest)
     fraction = (usable.sum(axis=1) / length).astype(np.float32)
     return Windows(features, usable, start, fraction, dropped)
 
@@ -101,13 +106,27 @@ def frames_needed(share: float, length: int) -> int:
     return math.ceil(share * length - 1e-9)
 
 
-def _trajectories(shown: Bools, wrist: Floats, scale: Floats, within: Ints, usable: Bools) -> Features:
-    """wrist_trajectory (K, T, 3) of windows given as grid indices (K, T), of frames (M,), (M, 3) and (M,)."""
-    oldest = np.take_along_axis(within, usable.argmax(axis=1)[:, None], axis=1)
-    # Unusable frames have no scale and stay 0.
-    palm = np.where(shown, scale, np.inf).take(within)
-    path = wrist.take(within, axis=0)
-    return blocks.wrist_trajectory(path, palm, wrist[oldest]).astype(np.float32)
+def _stretches(values: Features, length: int) -> Features:
+    """Every `length` rows in a row of values (M, F), as a view (M - length + 1, length, F)."""
+    rows, columns = values.shape
+    shape = (max(rows - length + 1, 0), length, columns)
+    return as_strided(values, shape, (values.strides[0], *values.strides), writeable=False)
+
+
+def _fill_trajectories(features: Features, wrist: Floats, palm: Floats, within: Ints, oldest: Ints) -> None:
+    """Writes wrist_trajectory into windows (K, T, F) given as grid rows (K, T), and the row of each's origin (K,).
+
+    `wrist` (M, 3) and `palm` (M,) are the clip's.
+    """
+    columns = SCHEMA.block("wrist_trajectory").columns
+    # Axes first: numpy then copies and divides along the windows, three numbers at a time being slow.
+    axes = np.ascontiguousarray(wrist.T)
+    for first in range(0, oldest.size, CHUNK_WINDOWS):
+        part = slice(first, first + CHUNK_WINDOWS)
+        path, origin = axes.take(within[part], axis=1), axes.take(oldest[part], axis=1)
+        moved = blocks.wrist_trajectory(path.T, palm.take(within[part]).T, origin.T).T
+        for axis in range(3):
+            features[part, :, columns.start + axis] = moved[axis]
 
 
 def _check(length: int, stride: int, min_usable: float) -> None:

@@ -1,4 +1,4 @@
-"""One shard of extraction: read frames, find hands, follow them, cut crops, write the two tables."""
+"""One shard of extraction: read frames, find hands, follow them, cut crops, write the tables."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from pgc_data.errors import DataError
+from pgc_data.hands.backends import HANDS_ONLY, TABLES
 from pgc_data.hands.crops import crop_box, cut, encode_png, perceptual_hash
 from pgc_data.hands.media import DECODED, Frame, Image, read_frames
 from pgc_data.hands.media_items import MediaItem
 from pgc_data.hands.tracks import Tracks
-from pgc_data.hands.types import Backend, Hand
+from pgc_data.hands.types import Backend, Body, Found, Hand
 from pgc_data.storage.files import read_json, write_json
 from pgc_data.storage.parquet import TableWriter, table_of
 from pgc_data.storage.schemas import arrow_schema, with_metadata
 
-_TABLES = ("frames", "hands")
+# The tables that a whole shard may have, as its stats file lists them.
+_LAYOUTS = frozenset(TABLES.values())
 _BATCH_ROWS = 512
 _BATCH_BYTES = 8 << 20
 
@@ -34,6 +36,7 @@ class Shard:
     folder: Path
     margin: float
     facts: dict[str, Any]
+    tables: tuple[str, ...] = HANDS_ONLY
 
     @property
     def frames(self) -> int:
@@ -41,7 +44,7 @@ class Shard:
         return sum(item.frames for item in self.items)
 
     def path(self, table: str) -> Path:
-        """File of one table of this shard: frames or hands."""
+        """File of one table of this shard, such as frames or hands."""
         return self.folder / f"{table}-{self.number:05d}.parquet"
 
     @property
@@ -62,8 +65,10 @@ def shard_stats(folder: Path, number: int) -> dict[str, int] | None:
         return None
     try:
         stats = read_json(path)
-        files = {name: folder / f"{name}-{number:05d}.parquet" for name in _TABLES}
-        whole = all(files[name].stat().st_size == stats["bytes"][name] for name in _TABLES)
+        sizes = stats["bytes"]
+        whole = tuple(sizes) in _LAYOUTS and all(
+            (folder / f"{name}-{number:05d}.parquet").stat().st_size == sizes[name] for name in sizes
+        )
         return dict(stats["counts"]) if whole else None
     except (DataError, OSError, KeyError, TypeError):
         # Not written by us, or not to the end: the shard is worked on again.
@@ -91,30 +96,36 @@ class _Rows:
 
 
 def extract_shard(shard: Shard, backend: Backend) -> dict[str, int]:
-    """Extracts one shard and writes `frames-N`, `hands-N` and, last, `stats-N.json`.
+    """Extracts one shard and writes its tables (`frames-N`, `hands-N`, ...) and, last, `stats-N.json`.
 
     Returns:
-        The counts of the stats file: frames by status, frames with and without a hand, hands, crops.
+        The counts of the stats file: frames by status, frames with and without a hand, hands, crops, and bodies
+            where the shard has a table of them.
 
     Raises:
-        DataError: a table cannot be written.
+        DataError: a table cannot be written, or the backend fails.
     """
     counts: Counter[str] = Counter(frames=0, decoded=0, missing=0, undecodable=0)
     counts.update(with_hand=0, without_hand=0, hands=0, crops=0)
+    if "holistic" in shard.tables:
+        counts.update(bodies=0)
     with ExitStack() as stack:
         tables = {
             name: _Rows(name, stack.enter_context(TableWriter(shard.path(name), _schema(name, shard))))
-            for name in _TABLES
+            for name in shard.tables
         }
         for item in shard.items:
-            for frame, rows in _media(item, shard, backend):
+            for frame, rows, body in _media(item, shard, backend):
                 _count(frame, rows, counts)
                 tables["frames"].add(_frame_row(item, frame, len(rows)))
                 for row in rows:
                     tables["hands"].add(row)
+                if body is not None:
+                    counts["bodies"] += 1
+                    tables["holistic"].add(_body_row(item, frame, body))
         for table in tables.values():
             table.flush()
-    sizes = {name: shard.path(name).stat().st_size for name in _TABLES}
+    sizes = {name: shard.path(name).stat().st_size for name in shard.tables}
     write_json(shard.stats_path, {"counts": dict(counts), "bytes": sizes})
     return dict(counts)
 
@@ -123,19 +134,23 @@ def _schema(name: str, shard: Shard) -> Any:
     return with_metadata(arrow_schema(name), name, shard.facts)
 
 
-def _media(item: MediaItem, shard: Shard, backend: Backend) -> Iterator[tuple[Frame, list[dict[str, Any]]]]:
-    """Every frame of one media with the hand rows found in it."""
+_FrameRows = tuple[Frame, list[dict[str, Any]], Body | None]
+
+
+def _media(item: MediaItem, shard: Shard, backend: Backend) -> Iterator[_FrameRows]:
+    """Every frame of one media with the hand rows and the body found in it."""
     backend.start(tracking=item.kind != "image")
     tracks = Tracks()
     for frame in read_frames(shard.raw / item.media, item.kind, item.intervals, item.fps):
-        hands = [] if frame.image is None else backend.find(frame.image, frame.timestamp_s)
-        numbers = tracks.assign([hand.box for hand in hands], frame.timestamp_s)
+        found = Found() if frame.image is None else backend.find(frame.image, frame.timestamp_s)
+        numbers = tracks.assign([hand.box for hand in found.hands], frame.timestamp_s)
         yield (
             frame,
             [
                 _hand_row(item, frame, index, hand, number, shard.margin, backend.name)
-                for index, (hand, number) in enumerate(zip(hands, numbers, strict=True))
+                for index, (hand, number) in enumerate(zip(found.hands, numbers, strict=True))
             ],
+            found.body,
         )
 
 
@@ -171,4 +186,14 @@ def _hand_row(
         "world_landmarks": None if hand.world_landmarks is None else hand.world_landmarks.tolist(),
         "crop": None if crop is None else encode_png(crop), "crop_box": where,
         "phash": None if crop is None else perceptual_hash(crop), "backend": backend,
+    }  # fmt: skip
+
+
+def _body_row(item: MediaItem, frame: Frame, body: Body) -> dict[str, Any]:
+    image: Image = frame.image  # type: ignore[assignment]  # a body was found in it
+    parts = {"pose": body.pose, "face": body.face, "left_hand": body.left_hand, "right_hand": body.right_hand}
+    return {
+        "media": item.media, "frame": frame.number, "timestamp_s": frame.timestamp_s,
+        "image_width": image.shape[1], "image_height": image.shape[0],
+        **{name: None if part is None else part.tolist() for name, part in parts.items()},
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,16 +36,47 @@ class Hand:
     handedness_score: float | None = None
 
 
+@dataclass(frozen=True)
+class Body:
+    """One person in one image, as MediaPipe Holistic sees them; None for a part that is not found.
+
+    x and y are fractions of the image, z on x's scale.
+
+    Attributes:
+        pose: (33, 4), x, y, z and visibility, 0 to 1.
+        face: (468, 3), the face mesh without irises.
+        left_hand, right_hand: (21, 3), the person's own left and right.
+    """
+
+    pose: Landmarks | None = None
+    face: Landmarks | None = None
+    left_hand: Landmarks | None = None
+    right_hand: Landmarks | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a backend finds in one image.
+
+    Attributes:
+        hands: in the backend's order.
+        body: None where nothing of one is found, and from backends that look for hands alone.
+    """
+
+    hands: Sequence[Hand] = ()
+    body: Body | None = None
+
+
 class Backend(Protocol):
-    """Finds hands. One instance serves one worker process."""
+    """Finds hands, and a body where it can. One instance serves one worker process."""
 
     name: str
 
     def start(self, tracking: bool) -> None:
         """Forgets what was seen; `tracking` says whether frames of one clip follow, or single images."""
 
-    def find(self, image: Image, timestamp_s: float) -> list[Hand]:
-        """The hands in a (height, width, 3) BGR image; timestamps grow within a clip."""
+    def find(self, image: Image, timestamp_s: float) -> Found:
+        """What a (height, width, 3) BGR image shows; timestamps grow within a clip."""
 
     def close(self) -> None:
         """Frees the networks."""

@@ -1,4 +1,4 @@
-"""Stage 03: finds hands in every frame of a prepared source; writes frames, hands and their crops."""
+"""Stage 03: finds hands, and bodies if asked, in every frame of a prepared source; writes them with hands' crops."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ import polars as pl
 from pgc_data.config import Config, option
 from pgc_data.datasets import dataset
 from pgc_data.engines import cores, map_shards
-from pgc_data.errors import DataError
+from pgc_data.errors import ConfigError, DataError
+from pgc_data.hands.backends import BACKENDS, TABLES, make_backend
 from pgc_data.hands.extractor import Shard, extract_shard, shard_stats
 from pgc_data.hands.media import DECODED
 from pgc_data.hands.media_items import MediaItem, media_fingerprint, media_items
-from pgc_data.hands.model_file import HandModel, find_hand_model
+from pgc_data.hands.model_file import ModelFile, find_hand_model, find_holistic_model
 from pgc_data.hands.types import Backend
 from pgc_data.progress import Progress
 from pgc_data.stages.summary import Plan
@@ -36,7 +37,9 @@ log = logging.getLogger(__name__)
 # To be raised when the code writes other tables from the same input.
 EXTRACTION_VERSION = 1
 # What one worker did on a two-core machine with 320x240 frames; for the estimate of a dry run.
-_FRAMES_PER_SECOND = 35
+_FRAMES_PER_SECOND = {"mediapipe": 35}
+# Holistic looks for one person.
+_HOLISTIC_HANDS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,16 @@ class ExtractConfig(Config):
         ..., "prepared source: a dataset, or the --name it was prepared under", argument=True
     )
     workers: int = option(cores(), "worker processes", minimum=1, recorded=False)
+    # Recorded on its own, beside its model.
+    backend: str = option(
+        "mediapipe", "what to look for: hands, or one person's pose, face and hands (holistic)",
+        choices=BACKENDS, recorded=False,
+    )  # fmt: skip
     hand_model: Path | None = option(
         None, "hand landmarker bundle (.task); found or fetched by default", recorded=False
+    )
+    holistic_model: Path | None = option(
+        None, "holistic landmarker bundle (.task); found or fetched by default", recorded=False
     )
     hands: int | None = option(
         None, "hands to look for in a frame; what the dataset shows by default", minimum=1
@@ -61,6 +72,20 @@ class ExtractConfig(Config):
     strict: bool = option(False, "fail on the first frame that cannot be decoded", recorded=False)
     restart: bool = option(False, "remove what an earlier run wrote, and begin again", recorded=False)
 
+    def __post_init__(self) -> None:
+        """Checks every field, and that none is given that the backend does not use.
+
+        Raises:
+            ConfigError: naming the option, its value and what is accepted.
+        """
+        super().__post_init__()
+        unused = {"holistic": ("hand_model", "hands"), "mediapipe": ("holistic_model",)}[self.backend]
+        for name in unused:
+            if (value := getattr(self, name)) is not None:
+                raise ConfigError(
+                    f"{name.replace('_', '-')}={value} has no meaning for the backend {self.backend}: leave it out"
+                )
+
 
 @dataclass(frozen=True)
 class ExtractSummary:
@@ -71,8 +96,9 @@ class ExtractSummary:
         folder: where the tables are.
         shards: shards in all.
         worked: shards worked on in this run; the others were there already.
-        counts: frames, decoded, missing, undecodable, with_hand, without_hand, hands, crops.
-        model: where the hand model came from.
+        counts: frames, decoded, missing, undecodable, with_hand, without_hand, hands, crops; bodies for holistic.
+        backend: what found them.
+        model: where its model came from.
     """
 
     source: str
@@ -80,6 +106,7 @@ class ExtractSummary:
     shards: int
     worked: int
     counts: Mapping[str, int]
+    backend: str
     model: str
     exit_code: int = 0
 
@@ -87,7 +114,7 @@ class ExtractSummary:
         """The result as JSON values."""
         return {
             "source": self.source, "folder": str(self.folder), "shards": self.shards, "worked": self.worked,
-            "counts": dict(self.counts), "model": self.model,
+            "counts": dict(self.counts), "backend": self.backend, "model": self.model,
         }  # fmt: skip
 
     def lines(self) -> list[str]:
@@ -97,11 +124,12 @@ class ExtractSummary:
         return [
             f"{self.source}: {c['hands']:,} hands in {c['with_hand']:,} of {c['decoded']:,} frames ({share:.1%}), "
             f"{c['crops']:,} crops",
+            *([f"  {c['bodies']:,} frames with a pose, face or hand"] if "bodies" in c else []),
             f"  {c['frames']:,} frames asked for = {c['with_hand']:,} with a hand + {c['without_hand']:,} without "
             f"+ {c['missing']:,} missing + {c['undecodable']:,} undecodable",
             f"  {self.worked} of {self.shards} shards worked on, {self.shards - self.worked} were done already",
-            f"  hand model: {self.model}",
-            f"  in {self.folder}: frames-*.parquet, hands-*.parquet, ledger.parquet",
+            f"  {'holistic' if self.backend == 'holistic' else 'hand'} model: {self.model}",
+            f"  in {self.folder}: {', '.join(f'{name}-*.parquet' for name in TABLES[self.backend])}, ledger.parquet",
         ]
 
 
@@ -112,12 +140,15 @@ def plan(config: ExtractConfig) -> Plan:
     items = media_items(workspace.prepared(config.dataset) / "samples.parquet")
     shards = _shards(config, workspace, source, items, {})
     frames = sum(shard.frames for shard in shards if not shard.done)
-    minutes = frames / _FRAMES_PER_SECOND / min(config.workers, cores()) / 60
+    rate = _FRAMES_PER_SECOND.get(config.backend)
+    minutes = (
+        "" if rate is None else f", roughly {frames / rate / min(config.workers, cores()) / 60:,.1f} minutes"
+    )
     return Plan(
         (workspace.prepared(config.dataset) / "samples.parquet", source.raw_folder(workspace)),
         (workspace.extracted(config.dataset),),
-        f"{frames:,} of {sum(item.frames for item in items):,} frames of {len(items):,} media are still to do, "
-        f"roughly {minutes:,.1f} minutes with {config.workers} workers",
+        f"{frames:,} of {sum(item.frames for item in items):,} frames of {len(items):,} media are still to do"
+        f"{minutes} with {config.workers} workers",
     )
 
 
@@ -125,16 +156,16 @@ def run(config: ExtractConfig) -> ExtractSummary:
     """Extracts what is not extracted yet and writes `extracted/NAME/`.
 
     Raises:
-        ConfigError: a bad name, or no such hand model.
-        DataError: the source is not prepared, an earlier run used other settings, a table cannot be written, a
-            worker died, or with `strict` a frame could not be decoded.
+        ConfigError: a bad name, or no such model.
+        DataError: the source is not prepared, no model can be had, an earlier run used other settings, a table
+            cannot be written, a worker died, or with `strict` a frame could not be decoded.
     """
     workspace = Workspace(config.workspace)
     source = read_source(workspace, check_name(config.dataset))
     samples = workspace.prepared(config.dataset) / "samples.parquet"
     folder = workspace.extracted(config.dataset)
     with stage_lock(folder):
-        model = find_hand_model(config.hand_model)
+        model = _find_model(config)
         items = media_items(samples)
         if not sum(item.frames for item in items):
             raise DataError(
@@ -151,18 +182,31 @@ def run(config: ExtractConfig) -> ExtractSummary:
         _write_ledger(config, folder, shards, facts)
         write_json(folder / "summary.json", {"shards": len(shards), "counts": counts})
     return ExtractSummary(
-        config.dataset, folder, len(shards), len(todo), counts, f"{model.path} ({model.origin})"
+        config.dataset,
+        folder,
+        len(shards),
+        len(todo),
+        counts,
+        config.backend,
+        f"{model.path} ({model.origin})",
     )
 
 
-def _facts(config: ExtractConfig, source: Source, model: HandModel, media_sha256: str) -> dict[str, Any]:
+def _find_model(config: ExtractConfig) -> ModelFile:
+    if config.backend == "holistic":
+        return find_holistic_model(config.holistic_model)
+    return find_hand_model(config.hand_model)
+
+
+def _facts(config: ExtractConfig, source: Source, model: ModelFile, media_sha256: str) -> dict[str, Any]:
     """What decides the content of the tables: also their metadata."""
+    holistic = config.backend == "holistic"
     recorded = config.recorded()
-    recorded["hands"] = config.hands or dataset(source.dataset).hands
+    recorded["hands"] = _HOLISTIC_HANDS if holistic else config.hands or dataset(source.dataset).hands
     return {
         "source": source.name, "dataset": source.dataset, **source.metadata(), "config": recorded,
-        "backend": "mediapipe", "hand_model_sha256": model.sha256, "media_sha256": media_sha256,
-        "extraction_version": EXTRACTION_VERSION,
+        "backend": config.backend, f"{'holistic' if holistic else 'hand'}_model_sha256": model.sha256,
+        "media_sha256": media_sha256, "extraction_version": EXTRACTION_VERSION,
         "libraries": {name: version(name) for name in ("mediapipe", "opencv-contrib-python")},
     }  # fmt: skip
 
@@ -214,7 +258,8 @@ def _shards(
             room = config.shard_frames
         packs[-1].append(item)
         room -= item.frames
-    return [Shard(n, tuple(pack), raw, folder, config.margin, facts) for n, pack in enumerate(packs)]
+    tables = TABLES[config.backend]
+    return [Shard(n, tuple(pack), raw, folder, config.margin, facts, tables) for n, pack in enumerate(packs)]
 
 
 # What differs from frame to frame in the words for one cause: file names and frame numbers.
@@ -223,16 +268,13 @@ _NAMES = re.compile(r"\S*\d\S*")
 _backend: Backend | None = None
 
 
-def _initialize(log_file: Path, model: Path, hands: int, confidence: float) -> None:
+def _initialize(log_file: Path, backend: str, model: Path, hands: int, confidence: float) -> None:
     """Sets up a worker: its native warnings go to a log file, its networks are its own."""
     global _backend
     descriptor = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 2)
     cv2.setNumThreads(1)
-    # Imported here: it takes a second, and the coordinator does without it.
-    from pgc_data.hands.mediapipe_backend import MediaPipeHands
-
-    _backend = MediaPipeHands(model, hands, confidence)
+    _backend = make_backend(backend, model, hands, confidence)
 
 
 def _extract(shard: Shard) -> tuple[int, dict[str, int]]:
@@ -241,10 +283,10 @@ def _extract(shard: Shard) -> tuple[int, dict[str, int]]:
     return shard.number, extract_shard(shard, _backend)
 
 
-def _work(config: ExtractConfig, folder: Path, todo: list[Shard], model: HandModel, hands: int) -> None:
+def _work(config: ExtractConfig, folder: Path, todo: list[Shard], model: ModelFile, hands: int) -> None:
     logs = folder / "logs"
     logs.mkdir(exist_ok=True)
-    arguments = (logs / "native.log", model.path, hands, config.confidence)
+    arguments = (logs / "native.log", config.backend, model.path, hands, config.confidence)
     with Progress("extract", sum(shard.frames for shard in todo), "frames") as progress:
         found = 0
         for number, counts in map_shards(_extract, todo, config.workers, _initialize, arguments):

@@ -10,19 +10,22 @@ from typing import Any
 from pgc_data.config import Config, option
 from pgc_data.datasets.vocabularies import Vocabulary, load_vocabulary
 from pgc_data.errors import ConfigError, DataError
+from pgc_data.features import SCHEMA_NAME, ImageSet, feature_set, feature_sets
 from pgc_data.splits import SPLITS, parse_ratios
 from pgc_data.stages.summary import Plan, aligned
 from pgc_data.storage.files import read_json
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
 from pgc_data.tables.build import Builder, SplitSettings, build_table, fingerprint, written_fingerprint
-from pgc_data.tables.card import origin_lines, unverified_lines, write_card
+from pgc_data.tables.card import density_lines, origin_lines, unverified_lines, write_card
 from pgc_data.tables.crops import CropsBuilder
+from pgc_data.tables.hand_images import HandImagesBuilder
 from pgc_data.tables.inputs import ExtractedSource, open_sources
 from pgc_data.tables.lock import LOCK_FILE, check_lock
 from pgc_data.tables.manifest import files_are_whole, read_manifest, write_manifest
 from pgc_data.tables.windows import WindowsBuilder
 
 TABLES = ("crops", "windows")
+_LABELS_SHOWN = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +42,16 @@ class ToParquetConfig(Config):
     ratios: tuple[float, ...] = option((0.7, 0.15, 0.15), "shares of train, val and test")
     seed: int = option(0, "seed of the search for the best split", minimum=0)
     min_size: int = option(8, "least width and height of a crop, pixels", minimum=1)
-    frames: int = option(16, "grid frames of a window", minimum=2)
-    stride: int = option(4, "grid frames from one window to the next", minimum=1)
+    features: str = option(SCHEMA_NAME, "what a window holds: " + ", ".join(feature_sets()))
+    frames: int | None = option(None, "grid frames of a window; what the features say by default", minimum=1)
+    stride: int | None = option(
+        None, "grid frames from one window to the next; what the features say by default", minimum=1
+    )
+    eval_every: int | None = option(
+        None, "of val, test and static classes keep every so many-th window; what the features say by default",
+        minimum=1,
+    )  # fmt: skip
+    cap: int | None = option(None, "most rows of a class in train, taken evenly of its groups", minimum=1)
     lock: Path | None = option(
         None, "splits.parquet of another dataset whose assignments to keep", recorded=False
     )
@@ -51,6 +62,12 @@ class ToParquetConfig(Config):
         """Checks every field; see `Config`."""
         super().__post_init__()
         parse_ratios(self.ratios)
+        if isinstance(feature_set(self.features), ImageSet):
+            for name in ("frames", "stride", "eval_every"):
+                if getattr(self, name) not in (None, 1):
+                    raise ConfigError(
+                        f"{self.features} are of single images: leave --{name.replace('_', '-')} out"
+                    )
         if not self.table:
             raise ConfigError("no table to write: give crops, windows or both")
         if not self.datasets:
@@ -63,7 +80,7 @@ class ToParquetConfig(Config):
     @property
     def split_settings(self) -> SplitSettings:
         """How groups are to be split."""
-        return SplitSettings(self.split, self.ratios, self.seed, self.lock)
+        return SplitSettings(self.split, self.ratios, self.seed, self.lock, self.cap)
 
     @property
     def dataset_name(self) -> str:
@@ -110,22 +127,33 @@ class ToParquetSummary:
             lines.append(f"  split {table['split']}: worst class share {table['worst']:.2f} points off, "
                          f"{table['worst_where'][1]} in {table['worst_where'][0]}")  # fmt: skip
             lines += [f"  not met: {line}" for line in table["unmet"]]
+            lines += [f"  density: {line}" for line in density_lines(table)]
             lines += [f"  origin: {line}" for line in origin_lines(table)]
             lines += [f"  unverified: {line}" for line in unverified_lines(table)]
             total = sum(table["rows"].values())
             dropped = sum(d["count"] for d in table["dropped"])
             lines.append(f"  {total + dropped:,} {table['unit']} = {total:,} rows + {dropped:,} dropped")
-            lines += [f"  dropped  {_words(d, several=len(table['sources']) > 1)}" for d in table["dropped"]]
+            lines += [
+                f"  dropped  {line}" for line in _drop_lines(table["dropped"], len(table["sources"]) > 1)
+            ]
         return [
             *lines,
             f"  in {self.folder}: {', '.join(self.tables)}, README.md, splits.parquet, manifest.json",
         ]
 
 
-def _words(dropped: Mapping[str, Any], several: bool) -> str:
-    label = f" {dropped['label']}" if dropped["label"] else ""
-    source = f" of {dropped['source']}" if several else ""
-    return f"{dropped['reason']}{label}{source}: {dropped['count']:,}"
+def _drop_lines(dropped: Sequence[Mapping[str, Any]], several: bool) -> list[str]:
+    """One line a reason, and source where there are several, with the labels that it befell most."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in dropped:
+        found.setdefault(row["reason"] + (f" of {row['source']}" if several else ""), []).append(row)
+    lines = []
+    for what, rows in sorted(found.items(), key=lambda item: -sum(row["count"] for row in item[1])):
+        labels = [f"{row['label']} {row['count']:,}" for row in rows if row["label"]]
+        more = f", {len(labels) - _LABELS_SHOWN} more labels" if len(labels) > _LABELS_SHOWN else ""
+        shown = f" ({', '.join(labels[:_LABELS_SHOWN])}{more})" if labels else ""
+        lines.append(f"{what}: {sum(row['count'] for row in rows):,}{shown}")
+    return lines
 
 
 def _class_table(table: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -185,9 +213,22 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
 def _builders(config: ToParquetConfig, vocabulary: Vocabulary) -> list[Builder]:
     builders: dict[str, Builder] = {
         "crops": CropsBuilder(vocabulary, config.min_size),
-        "windows": WindowsBuilder(vocabulary, config.frames, config.stride),
+        "windows": _windows_builder(config, vocabulary),
     }
     return [builders[kind] for kind in TABLES if kind in config.table]
+
+
+def _windows_builder(config: ToParquetConfig, vocabulary: Vocabulary) -> Builder:
+    features = feature_set(config.features)
+    if isinstance(features, ImageSet):
+        return HandImagesBuilder(vocabulary, features)
+    return WindowsBuilder(
+        vocabulary,
+        features,
+        config.frames or features.window_frames,
+        config.stride or features.train_stride,
+        config.eval_every or features.eval_every,
+    )
 
 
 def _up_to_date(

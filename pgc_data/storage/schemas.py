@@ -186,7 +186,12 @@ def check_schema(found: pa.Schema, name: str, where: str) -> None:
             f"{where} holds {name} in version {stored}, this pgc-data reads version {declared.version}: "
             "run the stage that wrote it again, or install the pgc-data version that wrote it"
         )
-    expected = declared.arrow(**facts.get("sizes", {}))
+    try:
+        expected = declared.arrow(**facts.get("sizes", {}))
+    except KeyError as error:
+        raise DataError(
+            f"{where} does not say its size {error}: it is not a table of {name} by pgc-data"
+        ) from error
     for field in expected:
         position = found.get_field_index(field.name)
         if position < 0:

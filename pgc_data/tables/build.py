@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +16,19 @@ import pyarrow.parquet as pq
 from pgc_data.datasets import dataset
 from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.errors import DataError
-from pgc_data.features import SCHEMA_NAME
 from pgc_data.progress import Progress
-from pgc_data.resources import schema_file
-from pgc_data.splits import SPLITS, Assignment, Counts, Group, SplitReport, parse_ratios, report
-from pgc_data.storage.files import read_json, sha256_file, sha256_json
+from pgc_data.splits import SPLITS, Assignment, Counts, Group, parse_ratios, report
+from pgc_data.storage.files import sha256_json
 from pgc_data.storage.parquet import table_of, write_table
 from pgc_data.storage.schemas import read_metadata, table_schema, with_metadata
 from pgc_data.tables.assign import assign, known_splits
 from pgc_data.tables.inputs import ExtractedSource
 from pgc_data.tables.lock import LOCK_FILE, read_lock, write_lock
+from pgc_data.tables.selection import Selection
 from pgc_data.tables.writer import SplitWriter
 
 # To be raised when the code makes other rows of the same input.
-TABLE_VERSION = 1
+TABLE_VERSION = 2
 
 Drops = Mapping[tuple[str, str | None], int]
 
@@ -60,11 +60,17 @@ class Builder(Protocol):
     def expected(self, source: ExtractedSource, shard: int) -> int:
         """Units of a shard, counted another way than `count` does it."""
 
-    def count(self, source: ExtractedSource, shard: int) -> tuple[pl.DataFrame, Drops]:
-        """What a shard gives: `group_id, class_id, n`, and units dropped by (reason, label)."""
+    def documents(self) -> dict[str, Any]:
+        """What else the files' metadata say."""
 
-    def rows(self, source: ExtractedSource, shard: int, split_of: Mapping[str, str]) -> Iterator[pa.Table]:
-        """The rows themselves, in order."""
+    def count(self, source: ExtractedSource, shard: int) -> tuple[pl.DataFrame, Drops]:
+        """What a shard gives: `group_id, class_id, n, thin`, and units dropped by (reason, label).
+
+        `n` rows are written if the group lies in train, `thin` of them else.
+        """
+
+    def rows(self, source: ExtractedSource, shard: int, selection: Selection) -> Iterator[pa.Table]:
+        """The rows that the selection keeps, in order."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +82,14 @@ class SplitSettings:
         ratios: shares wanted of train, val and test.
         seed: of the search.
         lock: `splits.parquet` of another dataset to keep to, or None.
+        cap: most rows of a class in train, or None.
     """
 
     split: str
     ratios: tuple[float, ...]
     seed: int
     lock: Path | None
+    cap: int | None = None
 
     def facts(self) -> dict[str, Any]:
         """What the metadata say of it."""
@@ -93,7 +101,7 @@ def fingerprint(builder: Builder, settings: SplitSettings, sources: Sequence[Ext
     return sha256_json(
         {
             "table": TABLE_VERSION, "schema": table_schema(builder.name).version, "builder": builder.settings(),
-            "features": sha256_file(schema_file(f"{SCHEMA_NAME}.json")), "vocabulary": builder.vocabulary.digest(),
+            "documents": builder.documents(), "vocabulary": builder.vocabulary.digest(), "cap": settings.cap,
             "split": settings.facts(), "lock": None if settings.lock is None else read_lock(settings.lock),
             "sources": [(s.source.name, s.fingerprint) for s in sources],
         }
@@ -118,40 +126,46 @@ def build_table(
     Raises:
         DataError: nothing to write, a lock contradicts the groups, a row went missing, or a file cannot be written.
     """
-    groups, counts, drops = _count(builder, sources)
+    groups, counts, thin, drops = _count(builder, sources)
     assignment = assign(
         counts, sources, groups, known_splits(groups, folder / LOCK_FILE, settings.lock),
         settings.split, settings.ratios, settings.seed,
     )  # fmt: skip
+    # The wish is met, or not, before rows are left out for reasons that differ from split to split.
     proof = report(counts, assignment, settings.ratios, builder.vocabulary.classes)
+    selection = Selection([group.id for group in groups], assignment, counts, thin, settings.cap)
     mark = fingerprint(builder, settings, sources)
-    _write(
+    left_out = _write(
         folder / builder.name,
         builder,
         _facts(builder, settings, sources, mark),
         sources,
-        groups,
-        assignment,
-        proof,
+        selection,
+        _split_rows(selection.quota, assignment),
     )
     write_lock(folder / LOCK_FILE, groups, assignment, settings.facts())
+    for name, more in left_out.items():
+        for key, n in more.items():
+            drops[name][key] = drops[name].get(key, 0) + n
     dropped = _dropped(builder, sources, drops)
     _write_ledger(folder, builder, dropped)
     return {
         "vocabulary": builder.vocabulary.name, "classes": list(builder.vocabulary.classes), "fingerprint": mark,
         "settings": builder.settings(), "sizes": builder.sizes(), "unit": builder.unit, **settings.facts(),
-        "rows": dict(proof.rows), "groups": dict(proof.groups), "class_rows": _class_rows(builder, counts, assignment),
+        "rows": _split_rows(selection.quota, assignment), "groups": dict(proof.groups), "cap": settings.cap,
+        "static": list(builder.vocabulary.static),
+        "class_rows": _class_rows(builder, selection.quota, assignment),
         "worst": proof.worst, "worst_where": list(proof.worst_where), "unmet": list(proof.unmet),
         "dropped": dropped, "sources": [s.source.as_dict() for s in sources],
-        "origins": _origins(builder, counts, groups), "unverified": _unverified(sources),
+        "origins": _origins(builder, selection.quota, groups), "unverified": _unverified(sources),
     }  # fmt: skip
 
 
 def _count(
     builder: Builder, sources: Sequence[ExtractedSource]
-) -> tuple[list[Group], Counts, dict[str, dict[tuple[str, str | None], int]]]:
-    """The groups that have rows, (groups, classes) their number, and what is dropped of each source."""
-    cells: dict[tuple[str, int], int] = {}
+) -> tuple[list[Group], Counts, Counts, dict[str, dict[tuple[str, str | None], int]]]:
+    """The groups that have rows, (groups, classes) their numbers in train and else, and the drops of each source."""
+    cells: dict[tuple[str, int], tuple[int, int]] = {}
     drops: dict[str, dict[tuple[str, str | None], int]] = {}
     for source in sources:
         total = drops.setdefault(source.source.name, {})
@@ -163,8 +177,9 @@ def _count(
                     f"shard {shard} of {source.folder} holds {expected} {builder.unit}, but {units} were written or "
                     f"dropped: run `pgc-data extract {source.source.name} --restart`"
                 )
-            for group_id, class_id, n in found.iter_rows():
-                cells[group_id, class_id] = cells.get((group_id, class_id), 0) + n
+            for group_id, class_id, n, thin in found.select("group_id", "class_id", "n", "thin").iter_rows():
+                before = cells.get((group_id, class_id), (0, 0))
+                cells[group_id, class_id] = before[0] + n, before[1] + thin
             for key, n in dropped.items():
                 total[key] = total.get(key, 0) + n
     if not cells:
@@ -173,11 +188,11 @@ def _count(
         )
     known = {group.id: group for source in sources for group in source.groups.values()}
     names = sorted({group_id for group_id, _ in cells})
-    counts = np.zeros((len(names), len(builder.vocabulary.classes)), dtype=np.int64)
+    counts = np.zeros((2, len(names), len(builder.vocabulary.classes)), dtype=np.int64)
     row_of = {name: row for row, name in enumerate(names)}
-    for (group_id, class_id), n in cells.items():
-        counts[row_of[group_id], class_id] = n
-    return [known[name] for name in names], counts, drops
+    for (group_id, class_id), both in cells.items():
+        counts[:, row_of[group_id], class_id] = both
+    return [known[name] for name in names], counts[0], counts[1], drops
 
 
 def _write(
@@ -185,11 +200,11 @@ def _write(
     builder: Builder,
     facts: Mapping[str, Any],
     sources: Sequence[ExtractedSource],
-    groups: Sequence[Group],
-    assignment: Assignment,
-    proof: SplitReport,
-) -> None:
-    split_of = {group.id: SPLITS[split] for group, split in zip(groups, assignment.tolist(), strict=True)}
+    selection: Selection,
+    rows: Mapping[str, int],
+) -> dict[str, dict[tuple[str, str | None], int]]:
+    """Writes the files; returns what the selection left out of each source, by reason and label."""
+    left_out = {}
     names = {"class_id": builder.vocabulary.classes}
     schema = with_metadata(builder.schema(), builder.name, facts, class_names=names)
     shards = sum(source.shards for source in sources)
@@ -199,29 +214,32 @@ def _write(
     ):
         for source in sources:
             for shard in range(source.shards):
-                for table in builder.rows(source, shard, split_of):
+                for table in builder.rows(source, shard, selection):
                     writer.write(table)
                 progress.add(1)
-        if writer.rows != dict(proof.rows):
-            raise DataError(
-                f"{builder.name}: counted {dict(proof.rows)} rows, wrote {writer.rows}: a row went missing"
-            )
+            left_out[source.source.name] = selection.take_dropped()
+        if writer.rows != rows:
+            raise DataError(f"{builder.name}: counted {rows} rows, wrote {writer.rows}: a row went missing")
+    return left_out
 
 
 def _facts(
     builder: Builder, settings: SplitSettings, sources: Sequence[ExtractedSource], mark: str
 ) -> dict[str, Any]:
     vocabulary = builder.vocabulary
-    facts: dict[str, Any] = {
+    return {
         **settings.facts(), "fingerprint": mark, "settings": builder.settings(), "sizes": builder.sizes(),
         "vocabulary": vocabulary.name, "vocabulary_sha256": vocabulary.digest(),
         "classes": list(vocabulary.classes), "flip": [list(p) for p in vocabulary.flip],
         "sources": [{"name": s.source.name, "dataset": s.source.dataset, **s.source.metadata(),
                      "extraction": dict(s.facts)} for s in sources],
+        "static": list(vocabulary.static), "cap": settings.cap, **builder.documents(),
     }  # fmt: skip
-    if builder.name == "windows":
-        facts["feature_schema"] = read_json(schema_file(f"{SCHEMA_NAME}.json"))
-    return facts
+
+
+def _split_rows(rows: Counts, assignment: Assignment) -> dict[str, int]:
+    """Split -> rows, of (groups, classes) rows."""
+    return {split: int(rows[assignment == i].sum()) for i, split in enumerate(SPLITS)}
 
 
 def _class_rows(builder: Builder, counts: Counts, assignment: Assignment) -> dict[str, dict[str, int]]:
@@ -276,5 +294,9 @@ def _write_ledger(folder: Path, builder: Builder, dropped: Sequence[Mapping[str,
 
 
 def _reasons(drops: Mapping[str, Drops]) -> str:
-    found = sorted(((n, reason) for d in drops.values() for (reason, _), n in d.items()), reverse=True)
-    return ", ".join(f"{n:,} dropped as {reason}" for n, reason in found[:3]) or "no hand was extracted"
+    found: Counter[str] = Counter()
+    for dropped in drops.values():
+        for (reason, _), n in dropped.items():
+            found[reason] += n
+    words = [f"{n:,} dropped as {reason}" for reason, n in found.most_common(3)]
+    return ", ".join(words) or "no hand was extracted"

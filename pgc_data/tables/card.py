@@ -99,10 +99,11 @@ def _table(kind: str, table: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"## {kind}\n",
-            f"Vocabulary `{table['vocabulary']}`.{sizes}\n",
+            f"Vocabulary `{table['vocabulary']}`{_features(table)}.{sizes}\n",
             _markdown(head, rows),
             "",
             proof,
+            *(f"- {line}" for line in density_lines(table)),
             *(f"- {line}" for line in origin_lines(table)),
             *(f"- {line}" for line in unverified_lines(table)),
             *(f"- {line}" for line in table["unmet"]),
@@ -111,6 +112,23 @@ def _table(kind: str, table: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _features(table: Mapping[str, Any]) -> str:
+    name = table["settings"].get("features")
+    return f", features `{name}` (every file's metadata hold their schema)" if name else ""
+
+
+def density_lines(table: Mapping[str, Any]) -> list[str]:
+    """Where rows are fewer than there could be."""
+    lines = []
+    every = table["settings"].get("eval_every", 1)
+    if every > 1:
+        which = ", ".join(["val", "test", *(f"class {name!r}" for name in table["static"])])
+        lines.append(f"one window in {every} is kept of {which}; the split was balanced before that")
+    if table["cap"]:
+        lines.append(f"train holds at most {table['cap']:,} rows of a class, taken evenly of its groups")
+    return lines
 
 
 def origin_lines(table: Mapping[str, Any]) -> list[str]:

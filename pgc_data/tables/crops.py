@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from pgc_data.storage.parquet import read_frame, read_row_groups
 from pgc_data.storage.schemas import arrow_schema, conform
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
 from pgc_data.tables.labelling import label_hands
+from pgc_data.tables.selection import Selection
 
 _COPIED = ("frame", "hand_index", "handedness", "score", "box", "landmarks", "phash")
 
@@ -61,9 +62,9 @@ class CropsBuilder:
     def count(
         self, source: ExtractedSource, shard: int
     ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
-        """What a shard would give: `group_id, class_id, n`, and hands dropped by (reason, label)."""
+        """See `Builder`."""
         chosen, drops = self._select(source, shard)
-        return chosen.group_by("group_id", "class_id").agg(n=pl.len()), drops
+        return chosen.group_by("group_id", "class_id").agg(n=pl.len(), thin=pl.len()), drops
 
     def _select(
         self, source: ExtractedSource, shard: int
@@ -91,12 +92,18 @@ class CropsBuilder:
         drops = {(reason, label): n for reason, label, n in dropped.iter_rows()}
         return rows.filter(pl.col("reason").is_null() & (pl.col("class_id") != EXCLUDED)), drops
 
-    def rows(self, source: ExtractedSource, shard: int, split_of: Mapping[str, str]) -> Iterator[pa.Table]:
+    def documents(self) -> dict[str, Any]:
+        """See `Builder`: nothing."""
+        return {}
+
+    def rows(self, source: ExtractedSource, shard: int, selection: Selection) -> Iterator[pa.Table]:
         """The shard's crops with their split, in the order of frames, at most 1,000 at a time."""
         chosen, _ = self._select(source, shard)
+        groups = chosen["group_id"].to_list()
+        every = np.ones(chosen.height, dtype=bool)
         chosen = chosen.with_columns(
-            split=pl.col("group_id").replace_strict(split_of, return_dtype=pl.String)
-        )
+            split=pl.Series([selection.split_of(group) for group in groups], dtype=pl.String)
+        ).filter(selection.keep(groups, chosen["class_id"].to_numpy(), every, chosen["label"].to_list()))
         numbers = chosen["row"].to_numpy()
         offset = 0
         columns = ["media", "crop", *_COPIED]

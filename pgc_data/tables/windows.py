@@ -1,9 +1,9 @@
-"""The windows table: one row a landmark window."""
+"""The windows table: one row a window of landmarks, out of clips."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,51 +16,47 @@ from pgc_data.datasets import dataset
 from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.features import (
     SCHEMA,
-    SCHEMA_NAME,
-    FrameFeatures,
+    BodySet,
+    HandSet,
+    UsableFrames,
     Windows,
-    choose_rows,
     clip_labels,
-    cut_windows,
-    frame_features,
+    fill_windows,
     interval_labels,
+    usable_windows,
 )
-from pgc_data.features.sequence import NO_TRACK, HandSequence
 from pgc_data.storage.parquet import read_frame
 from pgc_data.storage.schemas import arrow_schema, conform
+from pgc_data.tables.clips import SIDES, Clip, body_clips, hand_clips
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
-from pgc_data.tables.labelling import label_frames
+from pgc_data.tables.selection import THINNED, Selection
 
-_HANDS = ["media", "frame", "track_id", "handedness", "score", "landmarks"]
-_JOINTS = len(SCHEMA.joint_names)
+TOO_FEW = "too_few_usable_frames"
+TOO_SHORT = "clip_too_short"
+# Bounds what is in memory at once: 2,000 windows of 16 x 147 features are 19 MB.
+_ROWS_AT_ONCE = 2000
 _Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class _Clip:
-    """One media's labelled windows, of T grid frames out of M.
+class _Labelled:
+    """The K windows of one clip that have a label, before their features are computed.
 
     Attributes:
-        media: as in samples.
-        windows: the K windows that have a label.
+        clip: the media.
+        use: its M grid frames.
+        start: (K,) grid index of each window's first frame.
         class_id: (K,) class of each.
         sample: (K,) row of `ExtractedSource.samples` that most of its frames of that class lie in.
-        source_rows: (K, T) row of `frames` nearest to each grid frame.
-        times: (K,) seconds, first grid frame.
-        frames: the media's rows of the frames table.
-        handedness: (N,) of the hand kept in each of those rows, None where there is none.
-        dropped: windows dropped, by reason.
+        dropped: windows dropped, by reason and by the dataset's own label of most of their frames.
     """
 
-    media: str
-    windows: Windows
+    clip: Clip[Any]
+    use: UsableFrames
+    start: _Ints
     class_id: _Ints
     sample: _Ints
-    source_rows: _Ints
-    times: NDArray[np.float64]
-    frames: pl.DataFrame
-    handedness: list[str | None]
-    dropped: Mapping[str, int]
+    dropped: Counter[tuple[str, str | None]]
 
 
 @dataclass(frozen=True)
@@ -69,13 +65,17 @@ class WindowsBuilder:
 
     Attributes:
         vocabulary: classes and labels.
+        features: the feature set.
         length: grid frames of a window, T.
-        stride: grid frames from one window to the next.
+        stride: grid frames from one candidate window to the next.
+        eval_every: of val and test, and of static classes, every how many-th candidate is written.
     """
 
     vocabulary: Vocabulary
+    features: HandSet | BodySet
     length: int
     stride: int
+    eval_every: int
 
     @property
     def name(self) -> str:
@@ -93,11 +93,18 @@ class WindowsBuilder:
 
     def sizes(self) -> dict[str, int]:
         """Named dimensions of the schema: frames of a window, features of a frame."""
-        return {"T": self.length, "F": SCHEMA.frame_dims}
+        return {"T": self.length, "F": self.features.dims}
 
     def settings(self) -> dict[str, Any]:
         """What besides the vocabulary decides its rows."""
-        return {"frames": self.length, "stride": self.stride}
+        return {
+            "features": self.features.name, "frames": self.length, "stride": self.stride,
+            "eval_every": self.eval_every,
+        }  # fmt: skip
+
+    def documents(self) -> dict[str, Any]:
+        """What the files' metadata say of the features."""
+        return {"feature_schema": self.features.document}
 
     def expected(self, source: ExtractedSource, shard: int) -> int:
         """Candidate windows of a shard, from the times of its frames; a clip too short for one counts as one."""
@@ -110,105 +117,123 @@ class WindowsBuilder:
     def count(
         self, source: ExtractedSource, shard: int
     ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
-        """What a shard would give: `group_id, class_id, n`, and windows dropped by (reason, None)."""
+        """See `Builder`."""
         drops: Counter[tuple[str, str | None]] = Counter()
-        parts = [pl.DataFrame(schema={"group_id": pl.String, "class_id": pl.Int64})]
-        for clip in self._clips(source, shard):
-            drops.update({(reason, None): n for reason, n in clip.dropped.items()})
-            groups = source.samples["group_id"].gather(clip.sample)
-            parts.append(pl.DataFrame({"group_id": groups, "class_id": clip.class_id}))
-        return pl.concat(parts).group_by("group_id", "class_id").agg(n=pl.len()), dict(drops)
+        parts = [pl.DataFrame(schema={"group_id": pl.String, "class_id": pl.Int64, "thin": pl.Boolean})]
+        for found in self._labelled(source, shard):
+            drops.update(found.dropped)
+            groups = source.samples["group_id"].gather(found.sample)
+            thin = self._on_thin(found.start)
+            parts.append(pl.DataFrame({"group_id": groups, "class_id": found.class_id, "thin": thin}))
+        counts = pl.concat(parts).group_by("group_id", "class_id").agg(n=pl.len(), thin=pl.col("thin").sum())
+        return counts, dict(drops)
 
-    def rows(self, source: ExtractedSource, shard: int, split_of: Mapping[str, str]) -> Iterator[pa.Table]:
+    def rows(self, source: ExtractedSource, shard: int, selection: Selection) -> Iterator[pa.Table]:
         """The shard's windows with their split, clip by clip, in the order of time."""
-        for clip in self._clips(source, shard):
-            if clip.class_id.size:
-                yield self._table(clip, source, split_of)
+        for found in self._labelled(source, shard):
+            facts = source.samples[found.sample]
+            groups, labels = facts["group_id"].to_list(), facts["label"].to_list()
+            kept = np.flatnonzero(selection.keep(groups, found.class_id, self._on_thin(found.start), labels))
+            if not kept.size:
+                continue
+            frames = self.features.frames(found.clip.sequence)
+            for first in range(0, kept.size, _ROWS_AT_ONCE):
+                part = kept[first : first + _ROWS_AT_ONCE]
+                windows = fill_windows(frames, found.start[part], self.length)
+                yield self._table(found, part, windows, source, selection)
 
-    def _clips(self, source: ExtractedSource, shard: int) -> Iterator[_Clip]:
-        columns = ["media", "frame", "timestamp_s", "image_width", "image_height"]
-        frames = read_frame(source.shard("frames", shard), "frames", columns)
-        hands = read_frame(source.shard("hands", shard), "hands", _HANDS)
+    def _on_thin(self, start: _Ints) -> NDArray[np.bool_]:
+        """Windows (K,) that are written where fewer are wanted."""
+        on_thin: NDArray[np.bool_] = start % (self.stride * self.eval_every) == 0
+        return on_thin
+
+    def _labelled(self, source: ExtractedSource, shard: int) -> Iterator[_Labelled]:
+        body = isinstance(self.features, BodySet)
         whole = dataset(source.source.dataset).labelling == "clip"
-        samples = source.samples_of(frames["media"].unique(maintain_order=True))
-        frames = frames.with_row_index("row")
-        labels = label_frames(frames, samples).select("row", "class_id", "sample")
-        frames = frames.join(labels, on="row", how="left", maintain_order="left").join(
-            samples.select("sample", "fps"), on="sample", how="left", maintain_order="left"
-        )
-        hands_of = hands.filter(pl.col("landmarks").is_not_null()).partition_by("media", as_dict=True)
-        for (media,), table in frames.partition_by("media", as_dict=True, maintain_order=True).items():
-            yield self._clip(str(media), table, hands_of.get((media,), hands.clear()), whole)
+        clips: Iterator[Clip[Any]] = body_clips(source, shard) if body else hand_clips(source, shard)
+        for clip in clips:
+            yield self._label(clip, source.samples["label"], whole)
 
-    def _clip(self, media: str, frames: pl.DataFrame, hands: pl.DataFrame, whole: bool) -> _Clip:
-        """Cuts and labels the windows of one media.
+    def _label(self, clip: Clip[Any], native: pl.Series, whole: bool) -> _Labelled:
+        """Finds and labels the windows of one clip.
 
         Args:
-            media: its name.
-            frames: its rows of the frames table, with the `class_id`, `sample` and `fps` of each.
-            hands: its rows of the hands table.
+            clip: one media.
+            native: the dataset's own label of each sample.
             whole: whether the label is that of the clip as a whole, whose ends do not show the gesture yet.
         """
-        sequence, handedness = _one_hand(frames, hands)
-        features = frame_features(sequence)
-        windows = cut_windows(features, self.length, self.stride)
-        class_ids = _grid_classes(frames, features)
+        use = self.features.usable(clip.sequence)
+        start, _ = usable_windows(use.usable, self.length, self.stride, self.features.min_usable)
+        class_ids = _grid_classes(clip.frames, use)
         if whole:
             class_id = int(class_ids.max(initial=EXCLUDED))
-            labels = clip_labels(features.usable, windows.start, self.length, class_id)
+            labels = clip_labels(use.usable, start, self.length, class_id)
         else:
-            labels = interval_labels(class_ids, windows.start, self.length, self.vocabulary.background_id)
-        kept = labels.kept
-        within = windows.start[kept][:, None] + np.arange(self.length)
-        rows = features.source_index[within]
-        samples = frames["sample"].cast(pl.Int64).fill_null(EXCLUDED).to_numpy()
-        return _Clip(
-            media=media,
-            windows=Windows(
-                windows.features[kept], windows.usable[kept], windows.start[kept],
-                windows.usable_fraction[kept], windows.dropped,
-            ),
+            labels = interval_labels(class_ids, start, self.length, self.vocabulary.background_id)
+        reason = labels.reason.astype(object)
+        static = np.isin(labels.class_id, self.vocabulary.static_ids)
+        reason[labels.kept & static & ~self._on_thin(start)] = THINNED
+        kept = reason == ""
+        within = start[kept][:, None] + np.arange(self.length)
+        samples = clip.frames["sample"].cast(pl.Int64).fill_null(EXCLUDED).to_numpy()[use.source_index]
+        return _Labelled(
+            clip=clip,
+            use=use,
+            start=start[kept],
             class_id=labels.class_id[kept],
-            sample=_main_sample(samples[rows], class_ids[within] == labels.class_id[kept][:, None]),
-            source_rows=rows,
-            times=features.times[windows.start[kept]],
-            frames=frames,
-            handedness=handedness,
-            dropped=+Counter(
-                {
-                    **labels.dropped(), "too_few_usable_frames": windows.dropped,
-                    "clip_too_short": int(len(features) < self.length),
-                }
-            ),
-        )  # fmt: skip
+            sample=_main_sample(samples[within], class_ids[within] == labels.class_id[kept][:, None]),
+            dropped=self._dropped(samples, start, reason, native),
+        )
 
-    def _table(self, clip: _Clip, source: ExtractedSource, split_of: Mapping[str, str]) -> pa.Table:
-        n = clip.class_id.size
-        facts = source.samples[clip.sample]
+    def _dropped(
+        self, samples: _Ints, start: _Ints, reason: NDArray[Any], native: pl.Series
+    ) -> Counter[tuple[str, str | None]]:
+        """Candidates that are not kept, by reason and label.
+
+        Args:
+            samples: (M,) row of `native` that each grid frame lies in, negative where in none.
+            start: (K,) candidates with enough usable frames.
+            reason: (K,) why each of them is dropped, empty if it is not.
+            native: the dataset's own label of each sample.
+        """
+        if samples.size < self.length:
+            return Counter({(TOO_SHORT, _labels_of(native, samples[:1])[0]): 1})
+        candidates = np.arange(0, samples.size - self.length + 1, self.stride)
+        why = np.full(candidates.size, TOO_FEW, dtype=object)
+        why[start // self.stride] = reason
+        lost = np.flatnonzero(why != "")
+        within = samples[candidates[lost][:, None] + np.arange(self.length)]
+        labels = _labels_of(native, _main_sample(within, within >= 0))
+        return Counter(zip(why[lost].tolist(), labels, strict=True))
+
+    def _table(
+        self, found: _Labelled, part: _Ints, windows: Windows, source: ExtractedSource, selection: Selection
+    ) -> pa.Table:
+        """Some of a clip's windows, `part` of `found`, as rows of the table."""
+        n, clip = part.size, found.clip
+        facts = source.samples[found.sample[part]]
+        rows = found.use.source_index[windows.start[:, None] + np.arange(self.length)]
         name, grid = source.source.name, SCHEMA.rules.grid_hz
         number = clip.frames["frame"].to_numpy()
-        first, last = number[clip.source_rows[:, 0]], number[clip.source_rows[:, -1]]
         columns: dict[str, Any] = {
-            "split": [split_of[group] for group in facts["group_id"]],
-            "label": [self.vocabulary.classes[c] for c in clip.class_id],
-            "class_id": clip.class_id,
+            "split": [selection.split_of(group) for group in facts["group_id"]],
+            "label": [self.vocabulary.classes[c] for c in found.class_id[part]],
+            "class_id": found.class_id[part],
             "source": [name] * n,
-            "window_id": [
-                f"{name}/{clip.media}:{start}+{self.length}@{grid:g}" for start in clip.windows.start
-            ],
+            "window_id": [f"{name}/{clip.media}:{start}+{self.length}@{grid:g}" for start in windows.start],
             "dataset": [source.source.dataset] * n,
-            "frame_start": first,
-            "frame_end": last,
-            "time_start_s": clip.times,
+            "frame_start": number[rows[:, 0]],
+            "frame_end": number[rows[:, -1]],
+            "time_start_s": found.use.times[windows.start],
             "fps_source": facts["fps"].to_arrow(),
             "fps_grid": np.full(n, grid),
-            "handedness": [_main_hand(clip.handedness, rows) for rows in clip.source_rows.tolist()],
-            "features": _nested(clip.windows.features),
-            "usable": _nested(clip.windows.usable),
-            "usable_fraction": clip.windows.usable_fraction,
+            "handedness": _main_side(clip.sides[rows]),
+            "features": nested(windows.features),
+            "usable": nested(windows.usable),
+            "usable_fraction": windows.usable_fraction,
             "has_z": np.ones(n, dtype=bool),
             "native_label": facts["label"].to_arrow(),
-            "feature_schema": [SCHEMA_NAME] * n,
+            "feature_schema": [self.features.name] * n,
             "licence": [source.source.licence] * n,
         }
         for column in ("sample_id", "video_id", "subject_id", "group_id"):
@@ -216,32 +241,16 @@ class WindowsBuilder:
         return conform(columns, self.schema())
 
 
-def _one_hand(frames: pl.DataFrame, hands: pl.DataFrame) -> tuple[HandSequence, list[str | None]]:
-    """The hand followed through a media's frames, and its handedness in each of them."""
-    row_of = {number: row for row, number in enumerate(frames["frame"])}
-    at = np.array([row_of[number] for number in hands["frame"]], dtype=np.int64)
-    points = hands["landmarks"].to_numpy().reshape(-1, _JOINTS, 3).astype(np.float64)
-    # Where no frame was decoded there is no size, and no hand for which it would matter.
-    sizes = frames.select(pl.col("image_width", "image_height").max().fill_null(1))
-    width, height = sizes.row(0)
-    chosen = choose_rows(
-        frame_index=at, landmarks=points, score=hands["score"].to_numpy().astype(np.float64),
-        frames=frames.height, width=width, height=height,
-    )  # fmt: skip
-    seen = chosen >= 0
-    landmarks = np.full((frames.height, _JOINTS, 3), np.nan)
-    landmarks[seen] = points[chosen[seen]]
-    tracks = np.full(frames.height, NO_TRACK, dtype=np.int64)
-    tracks[seen] = hands["track_id"].to_numpy()[chosen[seen]]
-    sides = hands["handedness"].to_list()
-    sequence = HandSequence(landmarks, frames["timestamp_s"].to_numpy(), tracks, width, height)
-    return sequence, [sides[row] if row >= 0 else None for row in chosen.tolist()]
+def _labels_of(native: pl.Series, samples: _Ints) -> list[str | None]:
+    """The dataset's own label of some samples, None for a negative one."""
+    found: list[str | None] = native.gather(np.maximum(samples, 0)).to_list()
+    return [label if sample >= 0 else None for label, sample in zip(found, samples.tolist(), strict=True)]
 
 
-def _grid_classes(frames: pl.DataFrame, features: FrameFeatures) -> _Ints:
+def _grid_classes(frames: pl.DataFrame, use: UsableFrames) -> _Ints:
     """Class of each grid frame: that of the nearest source frame, -1 where none is near enough to speak for it."""
-    nearest = features.source_index
-    apart = np.abs(frames["timestamp_s"].to_numpy()[nearest] - features.times)
+    nearest = use.source_index
+    apart = np.abs(frames["timestamp_s"].to_numpy()[nearest] - use.times)
     half = 0.5 / frames["fps"].fill_null(SCHEMA.rules.grid_hz).to_numpy()[nearest]
     classes = frames["class_id"].to_numpy()[nearest]
     return np.where(apart <= half + SCHEMA.rules.time_tolerance_s, classes, EXCLUDED).astype(np.int64)
@@ -249,18 +258,29 @@ def _grid_classes(frames: pl.DataFrame, features: FrameFeatures) -> _Ints:
 
 def _main_sample(samples: _Ints, counted: NDArray[np.bool_]) -> _Ints:
     """The commonest of each row's samples (K, T), among the frames that count; the first on a tie."""
-    chosen = [
-        Counter(row[mask].tolist()).most_common(1)[0][0] for row, mask in zip(samples, counted, strict=True)
-    ]
-    return np.asarray(chosen, dtype=np.int64)
+    if samples.size and (samples[counted] == samples[0, 0]).all():
+        return np.full(len(samples), samples[0, 0])
+    same = (samples[:, :, None] == samples[:, None, :]) & counted[:, None, :]
+    votes = np.where(counted, same.sum(axis=2), 0)
+    return (
+        np.take_along_axis(samples, votes.argmax(axis=1)[:, None], axis=1)[:, 0]
+        if samples.size
+        else samples[:, 0]
+    )
 
 
-def _main_hand(handedness: list[str | None], rows: list[int]) -> str | None:
-    known = Counter(side for row in rows if (side := handedness[row]) is not None)
-    return known.most_common(1)[0][0] if known else None
+def _main_side(sides: NDArray[np.int8]) -> pa.Array:
+    """The side of the hand in most frames of each window (K, T), null where it is in none; the first on a tie."""
+    votes = np.stack([(sides == code).sum(axis=1) for code in range(len(SIDES))], axis=1)
+    first = np.take_along_axis(sides, (sides >= 0).argmax(axis=1)[:, None], axis=1)[:, 0]
+    tied = votes[:, 0] == votes[:, 1]
+    code = np.where(tied, first, votes.argmax(axis=1))
+    return pa.DictionaryArray.from_arrays(pa.array(code, pa.int8(), mask=code < 0), pa.array(SIDES)).cast(
+        pa.string()
+    )
 
 
-def _nested(values: NDArray[Any]) -> pa.Array:
+def nested(values: NDArray[Any]) -> pa.Array:
     """An array (K, A, B, ...) as K fixed-size lists of A fixed-size lists of B ..."""
     result = pa.array(np.ascontiguousarray(values).ravel())
     for size in reversed(values.shape[1:]):

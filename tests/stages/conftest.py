@@ -8,7 +8,7 @@ import pytest
 from factories import RecordedBackend, annotate, drawn_hand, frames
 
 from pgc_data.hands.extractor import extract_shard
-from pgc_data.hands.model_file import HandModel
+from pgc_data.hands.model_file import ModelFile
 from pgc_data.stages import extract, prepare
 
 LABELS = {"D0X": (1, 20), "B0A": (21, 60), "G05": (61, 90), "G10": (91, 100)}
@@ -31,7 +31,7 @@ def recorded(monkeypatch):
     Recorded.shards = []
     monkeypatch.setattr(extract, "map_shards", in_process)
     monkeypatch.setattr(
-        extract, "find_hand_model", lambda given: HandModel(Path("m.task"), "0" * 64, "recorded")
+        extract, "find_hand_model", lambda given: ModelFile(Path("m.task"), "0" * 64, "recorded")
     )
     return Recorded
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 from factories import drawn_hand
 
 from pgc_data.errors import ConfigError, DataError
+from pgc_data.hands.extractor import extract_shard
 from pgc_data.hands.media_items import media_items
+from pgc_data.hands.model_file import ModelFile
+from pgc_data.hands.types import Body, Found
 from pgc_data.stages import extract, prepare
 from pgc_data.stages.extract import ExtractConfig
 from pgc_data.storage.parquet import table_of, write_table
@@ -260,3 +264,84 @@ def test_bad_calls_are_clear_errors(prepared, recorded, tmp_path):
 def test_a_dry_run_estimates(prepared):
     lines = extract.plan(ExtractConfig(workspace=prepared, dataset="ipn")).lines()
     assert any("600 frames of 6 media" in line for line in lines)
+
+
+@pytest.fixture
+def bodies(recorded, monkeypatch):
+    """Makes `--backend holistic` find one hand and a pose in every frame, in this process."""
+
+    class Person:
+        name = "holistic"
+
+        def start(self, tracking):
+            pass
+
+        def find(self, image, timestamp_s):
+            return Found([drawn_hand(timestamp_s)], Body(pose=np.full((33, 4), timestamp_s, np.float32)))
+
+        def close(self):
+            pass
+
+    def in_process(function, shards, workers, initialize, arguments):
+        assert arguments[1:] == ("holistic", Path("h.task"), 2, 0.5)
+        for shard in shards:
+            yield shard.number, extract_shard(shard, Person())
+
+    monkeypatch.setattr(extract, "map_shards", in_process)
+    monkeypatch.setattr(
+        extract, "find_holistic_model", lambda given: ModelFile(Path("h.task"), "1" * 64, "recorded")
+    )
+
+
+def test_bodies_are_extracted_with_a_model_and_settings_of_their_own(prepared, bodies):
+    summary = run(prepared, backend="holistic")
+    assert (summary.counts["bodies"], summary.counts["hands"]) == (600, 600)
+    assert any("holistic model: h.task" in line for line in summary.lines())
+    assert any("600 frames with a pose, face or hand" in line for line in summary.lines())
+    found = table(prepared, "holistic")
+    assert found.height == 600
+    assert found["pose"].dtype == pl.Array(pl.Float32, (33, 4))
+    assert table(prepared, "hands")["backend"].unique().to_list() == ["holistic"]
+    settings = json.loads((prepared / "extracted" / "ipn" / "settings.json").read_text())
+    assert (settings["backend"], settings["config"]["hands"]) == ("holistic", 2)
+    assert settings["holistic_model_sha256"] == "1" * 64
+    assert "hand_model_sha256" not in settings
+    assert run(prepared, backend="holistic").worked == 0
+
+
+def test_hands_of_one_backend_are_not_mixed_with_those_of_another(prepared, recorded, bodies):
+    run(prepared, backend="holistic")
+    with pytest.raises(DataError, match=r"backend: 'holistic', now 'mediapipe'.*pass --restart"):
+        run(prepared)
+    recorded_settings = json.loads((prepared / "extracted" / "ipn" / "settings.json").read_text())
+    assert recorded_settings["backend"] == "holistic"
+
+
+def test_the_settings_of_hands_are_those_of_every_run_before(prepared, recorded):
+    run(prepared)
+    settings = json.loads((prepared / "extracted" / "ipn" / "settings.json").read_text())
+    assert list(settings["config"]) == ["dataset", "hands", "confidence", "margin", "shard_frames"]
+    assert (settings["backend"], settings["hand_model_sha256"]) == ("mediapipe", "0" * 64)
+    assert settings["extraction_version"] == 1
+    assert not {name for name in settings if "holistic" in name}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"backend": "holistik"}, "did you mean 'holistic'"),
+        ({"backend": "holistic", "hands": 1}, "hands=1 has no meaning for the backend holistic"),
+        ({"backend": "holistic", "hand_model": Path("m.task")}, "hand-model=m.task has no meaning"),
+        ({"holistic_model": Path("h.task")}, "holistic-model=h.task has no meaning for the backend mediapipe"),
+    ],
+)  # fmt: skip
+def test_an_option_that_the_backend_does_not_use_is_a_wrong_call(given, message):
+    with pytest.raises(ConfigError, match=message):
+        ExtractConfig(dataset="ipn", **given)
+
+
+def test_a_dry_run_does_not_guess_how_long_bodies_take(prepared):
+    lines = extract.plan(
+        ExtractConfig(workspace=prepared, dataset="ipn", backend="holistic", workers=2)
+    ).lines()
+    assert any("600 frames of 6 media are still to do with 2 workers" in line for line in lines)

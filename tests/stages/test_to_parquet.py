@@ -84,7 +84,7 @@ def test_windows_follow_the_label_rules(extracted):
     windows = rows(extracted, "windows")
     candidates = 6 * len(range(0, 100 - 16 + 1, 4))
     assert windows.height + sum(d["count"] for d in table["dropped"]) == candidates
-    assert {d["reason"] for d in table["dropped"]} <= {"mixed_labels", "mostly_unlabelled"}
+    assert {d["reason"] for d in table["dropped"]} <= {"mixed_labels", "mostly_unlabelled", "thinned"}
     first = windows.filter(pl.col("video_id") == "1CM1_0_R_#0").sort("frame_start").row(0, named=True)
     assert (first["frame_start"], first["frame_end"], first["label"]) == (1, 16, "unknown")
     assert np.asarray(first["features"]).shape == (16, 147)
@@ -93,6 +93,115 @@ def test_windows_follow_the_label_rules(extracted):
     assert covered["frame_end"].max() <= 60 + 6
     assert windows["window_id"].n_unique() == windows.height
     assert windows["handedness"].unique().to_list() == ["Right"]
+
+
+def starts(windows):
+    return windows["window_id"].str.extract(r":(\d+)\+", 1).cast(pl.Int64)
+
+
+def test_static_classes_val_and_test_keep_every_second_window(extracted):
+    run(extracted, vocabulary="maestro10", table=("windows",))
+    windows = rows(extracted, "windows")
+    windows = windows.with_columns(start=starts(windows))
+    dense = windows.filter((pl.col("split") == "train") & (pl.col("label") == "swiping_left"))
+    assert set((dense["start"] % 8).to_list()) == {0, 4}
+    rest = windows.filter((pl.col("split") != "train") | (pl.col("label") != "swiping_left"))
+    assert set((rest["start"] % 8).to_list()) == {0}
+    table = run(extracted, vocabulary="maestro10", table=("windows",), eval_every=1, overwrite=True).tables[
+        "windows"
+    ]
+    assert "thinned" not in {d["reason"] for d in table["dropped"]}
+    assert rows(extracted, "windows").height > windows.height
+
+
+def test_a_cap_is_shared_by_the_people_of_train(extracted):
+    dense = run(extracted, table=("crops", "windows"), cap=30).tables
+    for kind in ("crops", "windows"):
+        found = rows(extracted, kind)
+        train = found.filter(pl.col("split") == "train")
+        for label, people in train.group_by("label").agg(pl.col("subject_id").value_counts()).iter_rows():
+            each = [person["count"] for person in people]
+            assert sum(each) <= 30, label
+            assert max(each) - min(each) <= 1, label
+        total = found.height + sum(d["count"] for d in dense[kind]["dropped"])
+        assert total == (600 if kind == "crops" else 6 * 22)
+        assert dense[kind]["rows"]["train"] == train.height
+    over = [d["count"] for d in dense["crops"]["dropped"] if d["reason"] == "over_cap"]
+    assert sum(over) == 4 * 80 - 60
+    free = run(extracted, cap=None, overwrite=True).tables["crops"]
+    assert free["worst"] == dense["crops"]["worst"]
+    assert free["rows"]["val"] == dense["crops"]["rows"]["val"]
+
+
+def test_landmarks63_are_the_landmarks_of_the_grid(extracted):
+    run(extracted, table=("windows",), features="landmarks63", name="l", stride=1)
+    windows = rows(extracted, "windows", "l")
+    metadata = read_metadata(pq.read_schema(next((extracted / "parquet" / "l" / "windows").glob("*"))))
+    assert (metadata["feature_schema"]["name"], metadata["sizes"]) == ("landmarks63", {"T": 30, "F": 63})
+    hands = pl.read_parquet(extracted / "extracted" / "ipn" / "hands-*.parquet")
+    row = windows.row(0, named=True)
+    media = row["window_id"].split("/", 1)[1].rsplit(":", 1)[0]
+    span = pl.col("frame").is_between(row["frame_start"], row["frame_end"])
+    shown = hands.filter((pl.col("media") == media) & span).sort("frame")["landmarks"].to_numpy()
+    np.testing.assert_array_equal(np.asarray(row["features"]), shown.reshape(30, 63))
+    assert row["feature_schema"] == "landmarks63"
+
+
+def test_box42_gives_a_row_to_every_hand(extracted):
+    table = run(extracted, table=("crops", "windows"), features="box42", name="b").tables
+    images, crops = rows(extracted, "windows", "b"), rows(extracted, "crops", "b")
+    assert table["windows"]["rows"] == table["crops"]["rows"]
+    keys = ["sample_id", "split", "class_id", "label", "subject_id", "group_id", "native_label"]
+    ours = images.select("frame_start", *keys).sort(pl.all())
+    assert ours.rows() == crops.select("frame", *keys).sort(pl.all()).rows()
+    assert images["window_id"].n_unique() == images.height
+    assert images.select(pl.col("has_z").any(), pl.col("fps_grid").is_null().all()).row(0) == (False, True)
+    features = images["features"].to_numpy().reshape(-1, 21, 2)
+    # The hull of the joints is the box: its longer side is 1, and its middle 0.5.
+    span = features.max(axis=1) - features.min(axis=1)
+    np.testing.assert_allclose(span.max(axis=1), 1.0, atol=1e-5)
+    np.testing.assert_allclose(features.max(axis=1) + features.min(axis=1), 1.0, atol=1e-5)
+    metadata = read_metadata(pq.read_schema(next((extracted / "parquet" / "b" / "windows").glob("*"))))
+    assert metadata["graph"]["directed_edges"] == 2 * len(metadata["graph"]["links"]) == 46
+
+
+def test_mirrored_left_hands_look_like_right_ones(prepared, recorded):
+    def one_side(side):
+        return lambda image, t: [replace(drawn_hand(t + image[-1, -1, 0] / 50), handedness=side)]
+
+    found = {}
+    for side in ("Left", "Right"):
+        recorded.hands = staticmethod(one_side(side))
+        extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn", restart=True))
+        for features in ("box42", "box42+mirror_left"):
+            run(prepared, table=("windows",), features=features, overwrite=True)
+            windows = rows(prepared, "windows").sort("window_id")
+            found[side, features] = windows["features"].to_numpy().reshape(-1, 21, 2)
+    plain = found["Right", "box42"]
+    np.testing.assert_array_equal(found["Right", "box42+mirror_left"], plain)
+    np.testing.assert_array_equal(found["Left", "box42"], plain)
+    np.testing.assert_allclose(found["Left", "box42+mirror_left"], [1, 0] + plain * [-1, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"features": "landmark63"}, r"unknown feature set 'landmark63'.*landmarks63"),
+        ({"features": "landmarks63+mirror_left"}, "landmarks63 has no option 'mirror_left'"),
+        ({"features": "box42", "frames": 16}, "single images: leave --frames out"),
+        ({"features": "box42", "stride": 4}, "single images: leave --stride out"),
+        ({"cap": 0}, "cap"),
+        ({"eval_every": 0}, "eval-every|eval_every"),
+    ],
+)
+def test_features_that_cannot_be_are_refused(extracted, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        run(extracted, table=("windows",), **settings)
+
+
+def test_bodies_need_another_extraction(extracted):
+    with pytest.raises(DataError, match=r"extract ipn --backend holistic --restart"):
+        run(extracted, table=("windows",), features="holistic1662")
 
 
 def test_a_second_table_keeps_the_splits_of_the_first(extracted):
@@ -242,7 +351,13 @@ def test_clips_too_short_for_a_window_are_counted(prepared, recorded):
     prepare.run(prepare.PrepareConfig(workspace=prepared, dataset="ipn"))
     extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn"))
     dropped = run(prepared, vocabulary="maestro10", table=("windows",)).tables["windows"]["dropped"]
-    assert {"source": "ipn", "reason": "clip_too_short", "label": None, "count": 1, "detail": None} in dropped
+    assert {
+        "source": "ipn",
+        "reason": "clip_too_short",
+        "label": "B0A",
+        "count": 1,
+        "detail": None,
+    } in dropped
 
 
 def test_a_frame_that_nobody_annotated_lends_no_class(prepared, recorded):

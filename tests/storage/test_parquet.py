@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,8 @@ from pgc_data.storage import parquet
 from pgc_data.storage.parquet import TableWriter, read_table, table_of, write_table
 from pgc_data.storage.schemas import arrow_schema, read_metadata, table_schema, with_metadata
 
-TABLES = sorted(p.stem for p in schema_files("*.json") if p.stem != "feature-schema-v1")
+# The other files of schemas/ describe features.
+TABLES = sorted(p.stem for p in schema_files("*.json") if "columns" in json.loads(p.read_text()))
 SCHEMA = pa.schema([("n", pa.int64()), ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))])
 
 
@@ -113,3 +115,9 @@ def test_foreign_older_and_broken_files_are_one_clear_error(tmp_path):
     write_other(path, with_metadata(good, "splits", {"schema_version": 0}))
     with pytest.raises(DataError, match="holds splits in version 0, this pgc-data reads version 1"):
         read_table(path, "splits")
+
+
+def test_a_foreign_table_without_sizes_is_named(tmp_path):
+    pq.write_table(pa.table({"features": [[[1.0]]]}), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=r"does not say its size '[TF]': it is not a table of windows"):
+        read_table(tmp_path / "x.parquet", "windows")
