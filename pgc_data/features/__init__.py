@@ -1,4 +1,4 @@
-"""Hand landmarks to the 147 features a frame of feature-schema-v1, and to windows of them.
+"""Landmarks to features by one definition, offline and live; the 147 of feature-schema-v1, and other sets.
 
 sequence = choose_hand(...)           # hands found in a clip -> one hand a frame
 frames = frame_features(sequence)     # -> 30 Hz grid, 147 features

@@ -52,7 +52,7 @@ def valid_frames(landmarks: Floats, width: int, height: int) -> Bools:
 
 
 def frames_last(landmarks: Floats) -> Floats:
-    """The same (N, 21, 3) values, each coordinate's frames next to each other in memory."""
+    """A copy of landmarks (N, 21, 3) with each coordinate's frames next to each other in memory."""
     planes = np.array(landmarks.reshape(len(landmarks), _POSITION_DIMS).T, order="C")
     return planes.T.reshape(landmarks.shape)
 
@@ -64,7 +64,7 @@ def aspect_correct(landmarks: Floats, width: int, height: int) -> Floats:
         landmarks: (..., 3) normalised image coordinates.
         width, height: size of the source image, pixels.
     """
-    points: Floats = np.array(landmarks, order="K")
+    points: Floats = np.array(landmarks, dtype=np.float64, order="K")
     points[..., 1] *= height / width
     return points
 
@@ -120,11 +120,12 @@ def joint_angles(points: Floats) -> Floats:
     pi is a straight finger. Where two of the three joints coincide the angle is 0.
     """
     planes = points.T
-    a, b, c = (planes[_AXES, _TRIPLES[:, corner]] for corner in range(3))
-    ux, uy, uz = a - b
-    vx, vy, vz = c - b
-    across = np.sqrt((uy * vz - uz * vy) ** 2 + (uz * vx - ux * vz) ** 2 + (ux * vy - uy * vx) ** 2)
-    angles: Floats = np.arctan2(across, ux * vx + uy * vy + uz * vz)
+    u, vertex, v = (planes[_AXES, _TRIPLES[:, corner]] for corner in range(3))
+    u -= vertex
+    v -= vertex
+    across = _length(_cross(u, v).T).T
+    u *= v
+    angles: Floats = np.arctan2(across, u[0] + u[1] + u[2])
     return angles.T
 
 
@@ -139,10 +140,21 @@ def wrist_vel_raw(current: Floats, previous: Floats, elapsed: Floats) -> Floats:
 
 
 def _rate(current: Floats, previous: Floats, elapsed: Floats) -> Floats:
-    per_second = np.divide(1.0, elapsed, out=np.zeros_like(elapsed), where=elapsed > 0)
+    moving = elapsed > 0
     change = current - previous
-    change *= per_second[:, None]
+    change *= np.divide(1.0, elapsed, out=np.zeros(elapsed.shape), where=moving)[:, None]
+    # A number times 0 may be -0.
+    change[~moving] = 0.0
     return change
+
+
+def _cross(u: Floats, v: Floats) -> Floats:
+    """Cross products of vectors (3, ...), axis first."""
+    cross = np.empty_like(u)
+    for x, y, z in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        np.multiply(u[y], v[z], out=cross[x])
+        cross[x] -= u[z] * v[y]
+    return cross
 
 
 def _length(vectors: Floats) -> Floats:

@@ -92,8 +92,8 @@ def grid_features(grid: HandGrid) -> FrameFeatures:
     equals that row of a call on the whole clip: batch and streaming share this function.
     """
     rows = grid.times.size
-    usable, values = np.zeros(rows, dtype=np.bool_), np.zeros((rows, SCHEMA.frame_dims), dtype=np.float32)
-    wrist, scale = np.zeros((rows, 3)), np.zeros(rows)
+    usable, values = np.empty(rows, dtype=np.bool_), np.empty((rows, SCHEMA.frame_dims), dtype=np.float32)
+    wrist, scale = np.empty((rows, 3)), np.empty(rows)
     step = blocks.CHUNK_FRAMES - _LOOK_BACK
     for start in range(0, rows, step):
         part = slice(start, start + step)
@@ -102,14 +102,12 @@ def grid_features(grid: HandGrid) -> FrameFeatures:
 
 
 def _fill(grid: HandGrid, start: int, usable: Bools, values: Features, wrist: Floats, scale: Floats) -> None:
-    """Fills arrays of zeros with what `FrameFeatures` says of as many grid rows, from row `start` on."""
+    """Fills what `FrameFeatures` has for the grid rows from `start` on, as many as the arrays are long."""
     back = min(start, _LOOK_BACK)
     part = slice(start - back, start + usable.size)
     landmarks = blocks.frames_last(grid.landmarks[part])
     valid = blocks.valid_frames(landmarks, grid.width, grid.height)
     rows = np.flatnonzero(valid)
-    if rows.size == 0:
-        return
     complete = rows.size == valid.size
     if not complete:
         landmarks = blocks.frames_last(grid.landmarks[part][rows])
@@ -124,11 +122,13 @@ def _fill(grid: HandGrid, start: int, usable: Bools, values: Features, wrist: Fl
     shown = hold(valid)[back:]
     np.greater_equal(shown, 0, out=usable)
     shown = shown[usable]
-    values[usable] = np.ascontiguousarray(features)[shown]
+    features = np.ascontiguousarray(features)
+    values[usable], wrist[usable], scale[usable] = features[shown], origin[shown], palm[shown]
+    for array in (values, wrist, scale):
+        array[~usable] = 0.0
     held = usable & ~valid[back:]
     for columns in (_VELOCITY, _WRIST_VEL):
         values[held, columns] = 0.0
-    wrist[usable], scale[usable] = origin[shown], palm[shown]
 
 
 def _valid_features(landmarks: Floats, points: Floats, scale: Floats, elapsed: Floats) -> Features:

@@ -16,7 +16,7 @@ from pgc_data.features.schema import SCHEMA
 
 TRAIN_STRIDE = 4
 # Windows whose trajectories are worked out at once, so that what is worked with stays in a core's cache.
-CHUNK_WINDOWS = 1024
+CHUNK_WINDOWS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ def _fill_trajectories(features: Features, wrist: Floats, palm: Floats, within: 
     `wrist` (M, 3) and `palm` (M,) are the clip's.
     """
     columns = SCHEMA.block("wrist_trajectory").columns
-    # Axes first: numpy then copies and divides along the windows, three numbers at a time being slow.
+    # Axis by axis: numpy is slow where it works on three numbers at a time.
     axes = np.ascontiguousarray(wrist.T)
     for first in range(0, oldest.size, CHUNK_WINDOWS):
         part = slice(first, first + CHUNK_WINDOWS)

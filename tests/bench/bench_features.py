@@ -8,18 +8,16 @@ which the median counts; so both meet the machine in the same mood, and the spre
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-
-# numpy reads these once, when it is imported.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
-
-import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+# Read when numpy is imported.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
 
@@ -29,7 +27,7 @@ from features_factories import sequence, walk
 
 from pgc_data.features import HandSequence, cut_windows, frame_features
 
-OURS_A_ROUND = 7
+OURS_A_ROUND = 15
 CLIP_FRAMES = 90
 
 

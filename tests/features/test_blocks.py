@@ -63,3 +63,53 @@ def test_velocity_is_zero_where_no_time_has_passed():
     assert (moved[0] == 0).all()
     np.testing.assert_allclose(moved[1], (shape[2] - shape[1]) / 0.5)
     assert (blocks.wrist_vel_raw(shape[:1, :3], shape[1:2, :3], np.array([-1.0])) == 0).all()
+
+
+ELAPSED = RNG.uniform(0.01, 0.2, 60)
+BLOCKS = {
+    "palm_scale": lambda points, elapsed: blocks.palm_scale(points),
+    "position": lambda points, elapsed: blocks.position(points, blocks.palm_scale(points)),
+    "fingertip_spread": lambda points, elapsed: blocks.fingertip_spread(points, blocks.palm_scale(points)),
+    "joint_angles": lambda points, elapsed: blocks.joint_angles(points),
+    "velocity": lambda points, elapsed: blocks.velocity(points[:, 1], points[:, 2], elapsed),
+    "wrist_vel_raw": lambda points, elapsed: blocks.wrist_vel_raw(points[:, 0], points[:, 8], elapsed),
+    "wrist_trajectory": lambda points, elapsed: blocks.wrist_trajectory(points[:, 0], elapsed, points[:, 9]),
+}
+
+
+@pytest.mark.parametrize("order", [np.ascontiguousarray, np.asfortranarray, blocks.frames_last])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_frame_gives_the_same_bits_in_any_company_and_memory_order(name, order):
+    points = walk(RNG, 60)
+    whole = BLOCKS[name](points, ELAPSED)
+    for start in range(0, 60, 7):
+        for stop in range(start + 1, 61):
+            part = BLOCKS[name](order(points[start:stop]), ELAPSED[start:stop])
+            assert part.tobytes() == whole[start:stop].tobytes(), (start, stop)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 5])
+def test_frames_last_copies(frames):
+    hands = walk(RNG, 5)[:frames]
+    copy = blocks.frames_last(hands)
+    np.testing.assert_array_equal(copy, hands)
+    assert not np.shares_memory(copy, hands)
+    assert copy.strides[0] == copy.itemsize or frames < 2
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("chunk", [1, 7, 512])
+def test_validity_does_not_depend_on_chunks_or_memory_order(monkeypatch, chunk, order):
+    monkeypatch.setattr(blocks, "CHUNK_FRAMES", chunk)
+    hands = walk(RNG, 40)
+    hands[[3, 13, 14, 39], [0, 4, 20, 9], 1] = np.nan, np.inf, -100.5, 1e308
+    hands[21, 9] = hands[21, 0]
+    valid = blocks.valid_frames(np.array(hands, order=order), 640, 480)
+    assert np.flatnonzero(~valid).tolist() == [3, 13, 14, 21, 39]
+
+
+def test_aspect_correction_leaves_its_input_alone():
+    hands = walk(RNG, 3)
+    before = hands.copy()
+    blocks.aspect_correct(hands, 640, 480)
+    np.testing.assert_array_equal(hands, before)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pgc_data.features import SCHEMA, HandGrid, cut_windows, frame_features, grid_features, resample
+from pgc_data.features import SCHEMA, HandGrid, blocks, cut_windows, frame_features, grid_features, resample
+from pgc_data.features.frames import usable_frames
 
 VELOCITIES = SCHEMA.indices("velocity", "wrist_vel_raw")
 SHAPES = SCHEMA.indices("position", "fingertip_spread", "joint_angles")
@@ -208,22 +209,73 @@ def test_velocities_are_per_second_at_any_frame_rate(fps, wrist_speed, tip_speed
     np.testing.assert_allclose(frames.values[1:, 71 + 24] * frames.scale[1:], tip_speed, atol=tolerance)
 
 
+def rows_of(grid, part, order="C"):
+    """The grid rows of a slice, as a grid of their own."""
+    return HandGrid(
+        np.array(grid.landmarks[part], order=order),
+        grid.times[part],
+        grid.track_ids[part],
+        grid.source_index[part],
+        grid.width,
+        grid.height,
+    )
+
+
+def assert_same_bits(found, expected, part=slice(None)):
+    for name in ("usable", "values", "wrist", "scale"):
+        assert getattr(found, name).tobytes() == getattr(expected, name)[part].tobytes(), name
+
+
 @few
-@given(seeds, st.sampled_from([12, 30, 60]))
-def test_a_row_depends_on_the_last_seven_grid_rows_alone(seed, fps):
+@given(seeds, st.sampled_from([12, 30, 60]), st.sampled_from("CF"))
+def test_a_row_depends_on_the_last_seven_grid_rows_alone(seed, fps, order):
     grid = resample(faulty(np.random.default_rng(seed), 60, fps))
     whole = grid_features(grid)
     for end in range(8, len(grid.times) + 1, 3):
-        last = slice(end - 7, end)
-        tail = grid_features(
-            HandGrid(
-                grid.landmarks[last],
-                grid.times[last],
-                grid.track_ids[last],
-                grid.source_index[last],
-                grid.width,
-                grid.height,
-            )
-        )
+        tail = grid_features(rows_of(grid, slice(end - 7, end), order))
         np.testing.assert_array_equal(tail.values[-1], whole.values[end - 1])
+        assert tail.values[-1].tobytes() == whole.values[end - 1].tobytes()
         assert tail.usable[-1] == whole.usable[end - 1]
+        assert tail.wrist[-1].tobytes() == whole.wrist[end - 1].tobytes()
+        assert tail.scale[-1] == whole.scale[end - 1]
+
+
+@pytest.mark.parametrize("make", [faulty, lambda rng, frames, fps: sequence(walk(rng, frames), fps)])
+@pytest.mark.parametrize("order", "CF")
+def test_rows_have_the_same_bits_in_stretches_of_any_length(make, order):
+    grid = resample(make(np.random.default_rng(21), 560, 30))
+    whole = grid_features(grid)
+    for length in [*range(7, 40), 63, 64, 65, 127, 128, 505, 506, 507, 512, 513]:
+        start = 37 * length % (560 - length)
+        part = grid_features(rows_of(grid, slice(start, start + length), order))
+        assert part.values[6:].tobytes() == whole.values[start + 6 : start + length].tobytes(), (
+            start,
+            length,
+        )
+
+
+@pytest.mark.parametrize("chunk", [7, 8, 13, 64])
+@pytest.mark.parametrize("fps", [12, 30])
+@pytest.mark.parametrize("seed", range(3))
+def test_chunks_leave_no_trace(monkeypatch, chunk, fps, seed):
+    grid = resample(faulty(np.random.default_rng([31, seed]), 200, fps))
+    whole = grid_features(grid)
+    monkeypatch.setattr(blocks, "CHUNK_FRAMES", chunk)
+    assert_same_bits(grid_features(grid), whole)
+
+
+def test_a_clip_of_many_chunks_agrees_with_the_plain_implementation():
+    hand = faulty(np.random.default_rng(41), 2 * blocks.CHUNK_FRAMES + 100, 30)
+    expected = slow_frames(hand)
+    frames = frame_features(hand)
+    assert frames.usable.tolist() == [row[1] for row in expected]
+    assert_same(frames.values, [row[0] for row in expected])
+
+
+@few
+@given(seeds, st.sampled_from([12, 24, 30]))
+def test_usable_frames_says_what_frame_features_says(seed, fps):
+    hand = faulty(np.random.default_rng(seed), 60, fps)
+    usable, frames = usable_frames(hand), frame_features(hand)
+    for name in ("usable", "times", "source_index"):
+        np.testing.assert_array_equal(getattr(usable, name), getattr(frames, name))

@@ -3,6 +3,8 @@ import itertools
 import numpy as np
 import pytest
 from features_factories import faulty, sequence, walk
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from pgc_data.errors import ConfigError
 from pgc_data.features import (
@@ -97,3 +99,18 @@ def test_landmarks63_are_interpolated_like_everything_else():
     np.testing.assert_array_equal(frames.values, resample(hand).landmarks.reshape(-1, 63).astype(np.float32))
     np.testing.assert_array_equal(frames.usable, frame_features(hand).usable)
     assert SCHEMA.rules.grid_hz == 30
+
+
+@pytest.mark.parametrize("features", HAND_SETS, ids=lambda each: each.name)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_frames_in_another_order_give_other_windows(features, seed):
+    rng = np.random.default_rng(seed)
+    hands = walk(rng, 40)
+    order = rng.permutation(40)
+    assume((order != np.arange(40)).any())
+    straight = cut_windows(features.frames(sequence(hands)), 30, 1)
+    mixed = cut_windows(features.frames(sequence(hands[order])), 30, 1)
+    moved = [k for k in range(len(straight)) if (order[k : k + 30] != np.arange(k, k + 30)).any()]
+    assert moved
+    for k in moved:
+        assert (straight.features[k] != mixed.features[k]).any()

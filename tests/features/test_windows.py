@@ -2,11 +2,11 @@ import re
 
 import numpy as np
 import pytest
-from features_factories import sequence, walk
+from features_factories import faulty, sequence, walk
 
 from pgc_data.errors import ConfigError
-from pgc_data.features import SCHEMA, cut_windows, frame_features
-from pgc_data.features.windows import frames_needed
+from pgc_data.features import SCHEMA, FrameFeatures, cut_windows, frame_features, windows
+from pgc_data.features.windows import fill_windows, frames_needed
 
 TRAJECTORY = SCHEMA.block("wrist_trajectory").columns
 
@@ -69,6 +69,60 @@ def test_trajectory_starts_at_the_oldest_usable_frame_of_each_window():
         np.testing.assert_allclose(window[usable, TRAJECTORY], expected, atol=1e-6)
         assert (window[oldest - start, TRAJECTORY] == 0).all()
         assert (window[~usable] == 0).all()
+
+
+def faulty_clip():
+    hand = faulty(np.random.default_rng(13), 300, 30)
+    hand.landmarks[40:75] = np.nan
+    return frame_features(hand)
+
+
+def stretch(frames, part, order="C"):
+    """The frames of a slice, as a clip of their own."""
+    return FrameFeatures(
+        frames.usable[part],
+        frames.times[part],
+        frames.source_index[part],
+        np.array(frames.values[part], order=order),
+        np.array(frames.wrist[part], order=order),
+        frames.scale[part],
+    )
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("chunk", [1, 3, 512])
+def test_a_window_has_the_same_bits_cut_from_any_stretch(monkeypatch, chunk, order):
+    frames = faulty_clip()
+    start = np.arange(300 - 15)
+    whole = fill_windows(frames, start, 16)
+    assert (whole.usable.sum(axis=1) == 0).any()
+    monkeypatch.setattr(windows, "CHUNK_WINDOWS", chunk)
+    for first, length in [(0, 16), (5, 17), (37, 100), (201, 99), (284, 16)]:
+        part = fill_windows(stretch(frames, slice(first, first + length), order), start[: length - 15], 16)
+        assert part.features.tobytes() == whole.features[first : first + length - 15].tobytes()
+        assert part.usable.tobytes() == whole.usable[first : first + length - 15].tobytes()
+
+
+def test_windows_may_start_anywhere_in_any_order():
+    frames = faulty_clip()
+    start = np.array([270, 3, 3, 100, 41])
+    found, whole = fill_windows(frames, start, 16, dropped=2), fill_windows(frames, np.arange(285), 16)
+    assert found.features.tobytes() == whole.features[start].tobytes()
+    assert found.start.tolist() == start.tolist()
+    assert found.dropped == 2
+
+
+def test_windows_outside_the_clip_are_refused():
+    with pytest.raises(IndexError):
+        fill_windows(clip(20), np.array([0, 5]), 16)
+
+
+def test_a_feature_set_without_an_origin_is_cut_as_it_is():
+    frames = faulty_clip()
+    bare = FrameFeatures(frames.usable, frames.times, frames.source_index, frames.values[:, :5])
+    found = cut_windows(bare, stride=1, min_usable=0)
+    within = np.arange(285)[:, None] + np.arange(16)
+    np.testing.assert_array_equal(found.features, frames.values[:, :5][within])
 
 
 def test_frames_are_left_as_they_were():
