@@ -39,6 +39,7 @@ from pgc_data.features.resample import HandGrid, resample
 from pgc_data.features.schema import SCHEMA, SCHEMA_NAME, Block, FeatureSchema, feature_names, load_schema
 from pgc_data.features.sequence import HandSequence, choose_hand, choose_rows
 from pgc_data.features.sets import BodySet, FeatureSet, HandSet, ImageSet, feature_set, feature_sets
+from pgc_data.features.streaming import StreamedWindow, StreamingFeatures
 from pgc_data.features.windows import Windows, cut_windows, fill_windows, usable_windows
 
 __all__ = [
@@ -64,6 +65,8 @@ __all__ = [
     "ImageSet",
     "Jitter",
     "Scale",
+    "StreamedWindow",
+    "StreamingFeatures",
     "TimeScale",
     "Transform",
     "Translate",
