@@ -17,7 +17,7 @@ _POSITION, _SPREAD, _VELOCITY, _ANGLES, _WRIST_VEL = (
     for name in ("position", "fingertip_spread", "velocity", "joint_angles", "wrist_vel_raw")
 )
 # Grid rows before a row that it depends on: those that it may hold, or take its velocity from.
-_LOOK_BACK = max(
+LOOK_BACK = max(
     SCHEMA.rules.hold_frames,
     int((SCHEMA.rules.reacquire_s + SCHEMA.rules.time_tolerance_s) * SCHEMA.rules.grid_hz),
 )
@@ -94,7 +94,7 @@ def grid_features(grid: HandGrid) -> FrameFeatures:
     rows = grid.times.size
     usable, values = np.empty(rows, dtype=np.bool_), np.empty((rows, SCHEMA.frame_dims), dtype=np.float32)
     wrist, scale = np.empty((rows, 3)), np.empty(rows)
-    step = blocks.CHUNK_FRAMES - _LOOK_BACK
+    step = blocks.CHUNK_FRAMES - LOOK_BACK
     for start in range(0, rows, step):
         part = slice(start, start + step)
         _fill(grid, start, usable[part], values[part], wrist[part], scale[part])
@@ -103,7 +103,7 @@ def grid_features(grid: HandGrid) -> FrameFeatures:
 
 def _fill(grid: HandGrid, start: int, usable: Bools, values: Features, wrist: Floats, scale: Floats) -> None:
     """Fills what `FrameFeatures` has for the grid rows from `start` on, as many as the arrays are long."""
-    back = min(start, _LOOK_BACK)
+    back = min(start, LOOK_BACK)
     part = slice(start - back, start + usable.size)
     landmarks = blocks.frames_last(grid.landmarks[part])
     valid = blocks.valid_frames(landmarks, grid.width, grid.height)

@@ -106,6 +106,11 @@ class ImageSet(FeatureSet):
     mirror_left: bool = False
 
     @property
+    def full_name(self) -> str:
+        """The name with the options chosen."""
+        return f"{self.name}+mirror_left" if self.mirror_left else self.name
+
+    @property
     def graph(self) -> dict[str, Any]:
         """The graph whose nodes carry the features."""
         return box42.graph()

@@ -31,15 +31,13 @@ import numpy as np
 
 from pgc_data.errors import ConfigError, DataError
 from pgc_data.features.arrays import Bools, Features, Floats, Ints
-from pgc_data.features.frames import FrameFeatures, grid_features
+from pgc_data.features.frames import LOOK_BACK, FrameFeatures, grid_features
 from pgc_data.features.resample import ROUNDING_S, HandGrid, between_rows, interpolate, nearest_rows
 from pgc_data.features.schema import SCHEMA
 from pgc_data.features.sequence import LONGEST_CLIP_S, HandSequence, choose_rows
 from pgc_data.features.windows import fill_windows, frames_needed, usable_windows
 
 _RULES = SCHEMA.rules
-# Grid rows before a row that its features may depend on.
-LOOK_BACK = max(_RULES.hold_frames, int((_RULES.reacquire_s + _RULES.time_tolerance_s) * _RULES.grid_hz))
 # How far apart two rows may be for points between them to have a hand, as `interpolate` adds it up.
 _REACH_S = _RULES.interpolate_s + _RULES.time_tolerance_s
 # Grid points computed at once, which bounds memory where a push decides many.

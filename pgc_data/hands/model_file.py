@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import logging
 import os
@@ -176,7 +177,7 @@ def _download(bundle: Bundle) -> bytes:
     try:
         with urllib.request.urlopen(bundle.url, timeout=_DOWNLOAD_SECONDS) as answer:
             data: bytes = answer.read()
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise DataError(f"{bundle.url} could not be reached ({getattr(error, 'reason', error)})") from error
     if sha256_bytes(data) != bundle.sha256:
         raise DataError(f"{bundle.url} gave a file with another sha256 than the official model's")

@@ -10,13 +10,14 @@ from typing import Any
 from pgc_data.config import Config, option
 from pgc_data.datasets.vocabularies import Vocabulary, load_vocabulary
 from pgc_data.errors import ConfigError, DataError
-from pgc_data.features import SCHEMA_NAME, ImageSet, feature_set, feature_sets
+from pgc_data.features import SCHEMA_NAME, BodySet, ImageSet, feature_set, feature_sets
 from pgc_data.splits import SPLITS, parse_ratios
 from pgc_data.stages.summary import Plan, aligned
 from pgc_data.storage.files import read_json
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
 from pgc_data.tables.build import Builder, SplitSettings, build_table, fingerprint, written_fingerprint
 from pgc_data.tables.card import density_lines, origin_lines, unverified_lines, write_card
+from pgc_data.tables.clips import require_bodies
 from pgc_data.tables.crops import CropsBuilder
 from pgc_data.tables.hand_images import HandImagesBuilder
 from pgc_data.tables.inputs import ExtractedSource, open_sources
@@ -43,15 +44,23 @@ class ToParquetConfig(Config):
     seed: int = option(0, "seed of the search for the best split", minimum=0)
     min_size: int = option(8, "least width and height of a crop, pixels", minimum=1)
     features: str = option(SCHEMA_NAME, "what a window holds: " + ", ".join(feature_sets()))
-    frames: int | None = option(None, "grid frames of a window; what the features say by default", minimum=1)
-    stride: int | None = option(
-        None, "grid frames from one window to the next; what the features say by default", minimum=1
+    frames: int | None = option(
+        None, "grid frames of a window; what the features say by default", minimum=1, maximum=10_000
     )
+    stride: int | None = option(
+        None, "grid frames from one window to the next; what the features say by default",
+        minimum=1, maximum=100_000,
+    )  # fmt: skip
     eval_every: int | None = option(
         None, "of val, test and static classes keep every so many-th window; what the features say by default",
-        minimum=1,
+        minimum=1, maximum=1000,
     )  # fmt: skip
-    cap: int | None = option(None, "most rows of a class in train, taken evenly of its groups", minimum=1)
+    cap: int | None = option(
+        None,
+        "most rows of a class in train, taken evenly of its datasets and groups",
+        minimum=1,
+        maximum=10**9,
+    )
     lock: Path | None = option(
         None, "splits.parquet of another dataset whose assignments to keep", recorded=False
     )
@@ -62,12 +71,7 @@ class ToParquetConfig(Config):
         """Checks every field; see `Config`."""
         super().__post_init__()
         parse_ratios(self.ratios)
-        if isinstance(feature_set(self.features), ImageSet):
-            for name in ("frames", "stride", "eval_every"):
-                if getattr(self, name) not in (None, 1):
-                    raise ConfigError(
-                        f"{self.features} are of single images: leave --{name.replace('_', '-')} out"
-                    )
+        self._check_windows()
         if not self.table:
             raise ConfigError("no table to write: give crops, windows or both")
         if not self.datasets:
@@ -76,6 +80,16 @@ class ToParquetConfig(Config):
             check_name(source)
         if len(set(self.datasets)) < len(self.datasets):
             raise ConfigError(f"a source stands twice in {' '.join(self.datasets)}: name each once")
+
+    def _check_windows(self) -> None:
+        images = isinstance(feature_set(self.features), ImageSet)
+        given = [name for name in ("frames", "stride", "eval_every") if getattr(self, name) is not None]
+        for name in [*given, *(["features"] if self.features != SCHEMA_NAME else [])]:
+            flag = f"--{name.replace('_', '-')}"
+            if "windows" not in self.table:
+                raise ConfigError(f"{flag} is for windows: add --table windows, or leave it out")
+            if images and name != "features" and getattr(self, name) != 1:
+                raise ConfigError(f"{self.features} are of single images: leave {flag} out")
 
     @property
     def split_settings(self) -> SplitSettings:
@@ -166,7 +180,7 @@ def plan(config: ToParquetConfig) -> Plan:
     """What `run` would read and write."""
     workspace = Workspace(config.workspace)
     vocabulary = load_vocabulary(config.vocabulary)
-    sources = open_sources(workspace, config.datasets, vocabulary)
+    sources = _sources(config, workspace, vocabulary)
     folder = workspace.parquet(config.dataset_name)
     manifest = read_manifest(folder)
     todo = [b for b in _builders(config, vocabulary) if not _up_to_date(config, folder, b, manifest, sources)]
@@ -191,7 +205,7 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
     """
     workspace = Workspace(config.workspace)
     vocabulary = load_vocabulary(config.vocabulary)
-    sources = open_sources(workspace, config.datasets, vocabulary)
+    sources = _sources(config, workspace, vocabulary)
     folder = workspace.parquet(config.dataset_name)
     fresh = []
     with stage_lock(folder):
@@ -208,6 +222,14 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
             write_manifest(folder, tables)
             fresh.append(builder.name)
     return ToParquetSummary(config.dataset_name, folder, tables, config.table, tuple(fresh))
+
+
+def _sources(config: ToParquetConfig, workspace: Workspace, vocabulary: Vocabulary) -> list[ExtractedSource]:
+    sources = open_sources(workspace, config.datasets, vocabulary)
+    if isinstance(feature_set(config.features), BodySet):
+        for source in sources:
+            require_bodies(source)
+    return sources
 
 
 def _builders(config: ToParquetConfig, vocabulary: Vocabulary) -> list[Builder]:

@@ -25,6 +25,7 @@ from pgc_data.tables.assign import assign, known_splits
 from pgc_data.tables.inputs import ExtractedSource
 from pgc_data.tables.lock import LOCK_FILE, read_lock, write_lock
 from pgc_data.tables.selection import Selection
+from pgc_data.tables.windows import TOO_SHORT
 from pgc_data.tables.writer import SplitWriter
 
 # To be raised when the code makes other rows of the same input.
@@ -152,7 +153,8 @@ def build_table(
     return {
         "vocabulary": builder.vocabulary.name, "classes": list(builder.vocabulary.classes), "fingerprint": mark,
         "settings": builder.settings(), "sizes": builder.sizes(), "unit": builder.unit, **settings.facts(),
-        "rows": _split_rows(selection.quota, assignment), "groups": dict(proof.groups), "cap": settings.cap,
+        "rows": _split_rows(selection.quota, assignment), "groups": _split_groups(selection.quota, assignment),
+        "cap": settings.cap,
         "static": list(builder.vocabulary.static),
         "class_rows": _class_rows(builder, selection.quota, assignment),
         "worst": proof.worst, "worst_where": list(proof.worst_where), "unmet": list(proof.unmet),
@@ -242,6 +244,12 @@ def _split_rows(rows: Counts, assignment: Assignment) -> dict[str, int]:
     return {split: int(rows[assignment == i].sum()) for i, split in enumerate(SPLITS)}
 
 
+def _split_groups(rows: Counts, assignment: Assignment) -> dict[str, int]:
+    """Split -> groups that have rows, of (groups, classes) rows."""
+    shown = rows.sum(axis=1) > 0
+    return {split: int((shown & (assignment == i)).sum()) for i, split in enumerate(SPLITS)}
+
+
 def _class_rows(builder: Builder, counts: Counts, assignment: Assignment) -> dict[str, dict[str, int]]:
     """Split -> class -> rows."""
     return {
@@ -299,4 +307,5 @@ def _reasons(drops: Mapping[str, Drops]) -> str:
         for (reason, _), n in dropped.items():
             found[reason] += n
     words = [f"{n:,} dropped as {reason}" for reason, n in found.most_common(3)]
-    return ", ".join(words) or "no hand was extracted"
+    hint = "; shorter windows (--frames) fit shorter clips" if TOO_SHORT in found else ""
+    return (", ".join(words) or "no hand was extracted") + hint

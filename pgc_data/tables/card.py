@@ -125,9 +125,12 @@ def density_lines(table: Mapping[str, Any]) -> list[str]:
     every = table["settings"].get("eval_every", 1)
     if every > 1:
         which = ", ".join(["val", "test", *(f"class {name!r}" for name in table["static"])])
-        lines.append(f"one window in {every} is kept of {which}; the split was balanced before that")
+        lines.append(f"one window in {every} is kept of {which}; the shares above are those before that")
     if table["cap"]:
-        lines.append(f"train holds at most {table['cap']:,} rows of a class, taken evenly of its groups")
+        lines.append(
+            f"train holds at most {table['cap']:,} rows of a class, taken evenly of its datasets and groups; the "
+            "shares above are those before that"
+        )
     return lines
 
 

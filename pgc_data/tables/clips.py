@@ -56,18 +56,22 @@ def hand_clips(source: ExtractedSource, shard: int) -> Iterator[Clip[HandSequenc
         yield Clip(media, frames, sequence, sides)
 
 
-def body_clips(source: ExtractedSource, shard: int) -> Iterator[Clip[BodySequence]]:
-    """The clips of a shard with pose, face and hands.
+def require_bodies(source: ExtractedSource) -> None:
+    """Checks that pose and face were extracted too.
 
     Raises:
-        DataError: the source was extracted without them.
+        DataError: they were not.
     """
-    path = source.shard("holistic", shard)
-    if not path.is_file():
+    if source.facts.get("backend") != "holistic":
         raise DataError(
             f"{source.folder} holds hands alone: run `pgc-data extract {source.source.name} --backend holistic "
             "--restart` for pose and face too"
         )
+
+
+def body_clips(source: ExtractedSource, shard: int) -> Iterator[Clip[BodySequence]]:
+    """The clips of a shard with pose, face and hands; see `require_bodies`."""
+    path = source.shard("holistic", shard)
     columns = ["media", "frame", *_PARTS]
     bodies = read_frame(path, "holistic", columns)
     found = bodies.partition_by("media", as_dict=True)

@@ -67,7 +67,7 @@ class HandImagesBuilder:
 
     def settings(self) -> dict[str, Any]:
         """What besides the vocabulary decides its rows."""
-        return {"features": self.features.name, "mirror_left": self.features.mirror_left}
+        return {"features": self.features.full_name}
 
     def documents(self) -> dict[str, Any]:
         """What the files' metadata say of the features."""
@@ -147,7 +147,7 @@ class HandImagesBuilder:
             "frame_start": hands["frame"].to_arrow(),
             "frame_end": hands["frame"].to_arrow(),
             "time_start_s": hands["timestamp_s"].to_arrow(),
-            "fps_source": pa.nulls(n, pa.float32()),
+            "fps_source": hands["fps"].to_arrow(),
             "fps_grid": pa.nulls(n, pa.float32()),
             "handedness": hands["handedness"].to_arrow(),
             "features": nested(features[:, None, :]),
@@ -155,7 +155,7 @@ class HandImagesBuilder:
             "usable_fraction": np.ones(n),
             "has_z": np.zeros(n, dtype=bool),
             "native_label": hands["label"].to_arrow(),
-            "feature_schema": [self.features.name] * n,
+            "feature_schema": [self.features.full_name] * n,
             "licence": [source.source.licence] * n,
         }
         for column in ("sample_id", "video_id", "subject_id", "group_id"):

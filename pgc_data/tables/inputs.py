@@ -53,7 +53,7 @@ class ExtractedSource:
     facts: Mapping[str, Any]
 
     def shard(self, table: str, number: int) -> Path:
-        """File of one shard of `frames` or `hands`."""
+        """File of one shard of `frames`, `hands` or `holistic`."""
         return self.folder / f"{table}-{number:05d}.parquet"
 
     def samples_of(self, media: Iterable[str]) -> pl.DataFrame:

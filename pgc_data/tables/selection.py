@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 
@@ -21,8 +22,8 @@ _Bools = NDArray[np.bool_]
 class Selection:
     """Decides row by row, in the order in which they were counted.
 
-    A class above the cap keeps the same number of rows of each group as far as it has them (small groups whole, large
-    ones cut), and of a group rows at even distances.
+    A class above the cap keeps the same number of rows of each dataset as far as it has them, of a dataset the same of
+    each group, and of a group rows at even distances.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Selection:
         """Settles how many rows of each group and class are written.
 
         Args:
-            groups: (G,) group ids.
+            groups: (G,) group ids, which begin with the dataset and a colon.
             assignment: (G,) split of each, an index into `SPLITS`.
             train: (G, C) rows if the group lies in train.
             thin: (G, C) rows if it lies in val or test.
@@ -48,8 +49,9 @@ class Selection:
         self.quota = self._available.copy()
         if cap is not None:
             rows = np.flatnonzero(assignment == _TRAIN)
+            kinds = np.array([groups[row].split(":", 1)[0] for row in rows.tolist()])
             for column in range(train.shape[1]):
-                self.quota[rows, column] = even_shares(train[rows, column], cap)
+                self.quota[rows, column] = _capped(train[rows, column], kinds, cap)
         self._seen = np.zeros_like(self.quota)
         self._dropped: Counter[tuple[str, str | None]] = Counter()
 
@@ -91,18 +93,30 @@ class Selection:
         return dropped
 
 
+def _capped(available: _Ints, kinds: NDArray[np.str_], cap: int) -> _Ints:
+    """At most `cap` of the rows (G,) of groups of several datasets: (G,)."""
+    shares = np.zeros_like(available)
+    names = np.unique(kinds)
+    totals = np.array([available[kinds == name].sum() for name in names], dtype=np.int64)
+    for name, share in zip(names, even_shares(totals, cap), strict=True):
+        shares[kinds == name] = even_shares(available[kinds == name], int(share))
+    return shares
+
+
 def even_shares(available: _Ints, cap: int) -> _Ints:
     """Takes at most `cap` of the groups' rows (G,), the same from each as far as it has them: (G,).
+
+    What an equal number leaves over goes to groups at even distances, whatever their size.
 
     >>> even_shares(np.array([2, 10, 10]), 12).tolist()
     [2, 5, 5]
     """
     if available.sum() <= cap:
         return available.copy()
-    order = np.argsort(available, kind="stable")
-    shares = np.zeros_like(available)
-    left = cap
-    for place, group in enumerate(order):
-        shares[group] = min(int(available[group]), left // (order.size - place))
-        left -= int(shares[group])
+    level = bisect_right(range(cap + 1), cap, key=lambda each: int(np.minimum(available, each).sum())) - 1
+    shares: _Ints = np.minimum(available, level)
+    more = np.flatnonzero(available > level)
+    left = cap - int(shares.sum())
+    number = np.arange(more.size)
+    shares[more[(number + 1) * left // more.size > number * left // more.size]] += 1
     return shares

@@ -48,6 +48,7 @@ class _Labelled:
         start: (K,) grid index of each window's first frame.
         class_id: (K,) class of each.
         sample: (K,) row of `ExtractedSource.samples` that most of its frames of that class lie in.
+        thin: (K,) windows that are written where fewer are wanted: the first of a sample, and every so many-th.
         dropped: windows dropped, by reason and by the dataset's own label of most of their frames.
     """
 
@@ -56,6 +57,7 @@ class _Labelled:
     start: _Ints
     class_id: _Ints
     sample: _Ints
+    thin: NDArray[np.bool_]
     dropped: Counter[tuple[str, str | None]]
 
 
@@ -68,7 +70,8 @@ class WindowsBuilder:
         features: the feature set.
         length: grid frames of a window, T.
         stride: grid frames from one candidate window to the next.
-        eval_every: of val and test, and of static classes, every how many-th candidate is written.
+        eval_every: of val and test, and of static classes, every how many-th window of a sample is written, the first
+            always.
     """
 
     vocabulary: Vocabulary
@@ -123,8 +126,7 @@ class WindowsBuilder:
         for found in self._labelled(source, shard):
             drops.update(found.dropped)
             groups = source.samples["group_id"].gather(found.sample)
-            thin = self._on_thin(found.start)
-            parts.append(pl.DataFrame({"group_id": groups, "class_id": found.class_id, "thin": thin}))
+            parts.append(pl.DataFrame({"group_id": groups, "class_id": found.class_id, "thin": found.thin}))
         counts = pl.concat(parts).group_by("group_id", "class_id").agg(n=pl.len(), thin=pl.col("thin").sum())
         return counts, dict(drops)
 
@@ -133,7 +135,7 @@ class WindowsBuilder:
         for found in self._labelled(source, shard):
             facts = source.samples[found.sample]
             groups, labels = facts["group_id"].to_list(), facts["label"].to_list()
-            kept = np.flatnonzero(selection.keep(groups, found.class_id, self._on_thin(found.start), labels))
+            kept = np.flatnonzero(selection.keep(groups, found.class_id, found.thin, labels))
             if not kept.size:
                 continue
             frames = self.features.frames(found.clip.sequence)
@@ -141,11 +143,6 @@ class WindowsBuilder:
                 part = kept[first : first + _ROWS_AT_ONCE]
                 windows = fill_windows(frames, found.start[part], self.length)
                 yield self._table(found, part, windows, source, selection)
-
-    def _on_thin(self, start: _Ints) -> NDArray[np.bool_]:
-        """Windows (K,) that are written where fewer are wanted."""
-        on_thin: NDArray[np.bool_] = start % (self.stride * self.eval_every) == 0
-        return on_thin
 
     def _labelled(self, source: ExtractedSource, shard: int) -> Iterator[_Labelled]:
         body = isinstance(self.features, BodySet)
@@ -171,17 +168,20 @@ class WindowsBuilder:
         else:
             labels = interval_labels(class_ids, start, self.length, self.vocabulary.background_id)
         reason = labels.reason.astype(object)
-        static = np.isin(labels.class_id, self.vocabulary.static_ids)
-        reason[labels.kept & static & ~self._on_thin(start)] = THINNED
-        kept = reason == ""
-        within = start[kept][:, None] + np.arange(self.length)
+        kept = np.flatnonzero(labels.kept)
+        kinds, within = labels.class_id[kept], start[kept][:, None] + np.arange(self.length)
         samples = clip.frames["sample"].cast(pl.Int64).fill_null(EXCLUDED).to_numpy()[use.source_index]
+        sample = _main_sample(samples[within], class_ids[within] == kinds[:, None])
+        thin = _rank(sample) % self.eval_every == 0
+        stays = thin | ~np.isin(kinds, self.vocabulary.static_ids)
+        reason[kept[~stays]] = THINNED
         return _Labelled(
             clip=clip,
             use=use,
-            start=start[kept],
-            class_id=labels.class_id[kept],
-            sample=_main_sample(samples[within], class_ids[within] == labels.class_id[kept][:, None]),
+            start=start[kept[stays]],
+            class_id=kinds[stays],
+            sample=sample[stays],
+            thin=thin[stays],
             dropped=self._dropped(samples, start, reason, native),
         )
 
@@ -267,6 +267,16 @@ def _main_sample(samples: _Ints, counted: NDArray[np.bool_]) -> _Ints:
         if samples.size
         else samples[:, 0]
     )
+
+
+def _rank(values: _Ints) -> _Ints:
+    """How many equal values stand before each one (K,)."""
+    order = np.argsort(values, kind="stable")
+    ranked = values[order]
+    first = np.searchsorted(ranked, ranked)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(values.size) - first
+    return rank
 
 
 def _main_side(sides: NDArray[np.int8]) -> pa.Array:

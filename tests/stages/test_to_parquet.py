@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,9 @@ import pytest
 from factories import annotate, drawn_hand, frames
 
 from pgc_data.errors import ConfigError, DataError
+from pgc_data.hands.extractor import extract_shard
+from pgc_data.hands.model_file import ModelFile
+from pgc_data.hands.types import Body, Found
 from pgc_data.stages import audit, extract, prepare, to_parquet
 from pgc_data.stages.to_parquet import ToParquetConfig
 from pgc_data.storage.schemas import arrow_schema, read_metadata
@@ -102,11 +106,10 @@ def starts(windows):
 def test_static_classes_val_and_test_keep_every_second_window(extracted):
     run(extracted, vocabulary="maestro10", table=("windows",))
     windows = rows(extracted, "windows")
-    windows = windows.with_columns(start=starts(windows))
-    dense = windows.filter((pl.col("split") == "train") & (pl.col("label") == "swiping_left"))
-    assert set((dense["start"] % 8).to_list()) == {0, 4}
-    rest = windows.filter((pl.col("split") != "train") | (pl.col("label") != "swiping_left"))
-    assert set((rest["start"] % 8).to_list()) == {0}
+    windows = windows.with_columns(start=starts(windows)).sort("sample_id", "start")
+    for (_, split, label), mine in windows.group_by("sample_id", "split", "label"):
+        apart = 4 if split == "train" and label == "swiping_left" else 8
+        assert set(mine["start"].diff().drop_nulls().to_list()) <= {apart}
     table = run(extracted, vocabulary="maestro10", table=("windows",), eval_every=1, overwrite=True).tables[
         "windows"
     ]
@@ -190,13 +193,18 @@ def test_mirrored_left_hands_look_like_right_ones(prepared, recorded):
         ({"features": "landmarks63+mirror_left"}, "landmarks63 has no option 'mirror_left'"),
         ({"features": "box42", "frames": 16}, "single images: leave --frames out"),
         ({"features": "box42", "stride": 4}, "single images: leave --stride out"),
+        ({"features": "box42", "eval_every": 2}, "single images: leave --eval-every out"),
+        ({"table": ("crops",), "frames": 16}, "--frames is for windows: add --table windows"),
+        ({"frames": 10**10}, "frames"),
+        ({"stride": 10**21}, "stride"),
+        ({"eval_every": 10**20}, "eval"),
         ({"cap": 0}, "cap"),
         ({"eval_every": 0}, "eval-every|eval_every"),
     ],
 )
 def test_features_that_cannot_be_are_refused(extracted, settings, message):
     with pytest.raises(ConfigError, match=message):
-        run(extracted, table=("windows",), **settings)
+        run(extracted, **{"table": ("windows",), **settings})
 
 
 def test_bodies_need_another_extraction(extracted):
@@ -594,3 +602,110 @@ def test_the_default_name_tells_the_options_of_a_vocabulary():
         ("a/my.toml+x", "ipn-my-x"),
     ):
         assert ToParquetConfig(datasets=("ipn",), vocabulary=vocabulary).dataset_name == name
+
+
+class BodyBackend:
+    """A hand and a pose in every frame, all different; the left hand in every other frame, no face."""
+
+    name = "holistic"
+
+    def start(self, tracking):
+        pass
+
+    def find(self, image, timestamp_s):
+        hand = drawn_hand(timestamp_s + image[-1, -1, 0] / 50)
+        pose = np.linspace(0, 0.1, 132).reshape(33, 4).astype(np.float32) + np.float32(timestamp_s / 10)
+        left = None if round(timestamp_s * 30) % 2 else hand.landmarks
+        return Found([hand], Body(pose, None, left, hand.landmarks))
+
+    def close(self):
+        pass
+
+
+def test_windows_of_bodies_are_the_parts_of_their_frames(prepared, monkeypatch):
+    def in_process(function, shards, workers, initialize, arguments):
+        return ((shard.number, extract_shard(shard, BodyBackend())) for shard in shards)
+
+    monkeypatch.setattr(extract, "map_shards", in_process)
+    model = ModelFile(Path("h.task"), "1" * 64, "recorded")
+    monkeypatch.setattr(extract, "find_holistic_model", lambda given: model)
+    extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn", backend="holistic"))
+    run(prepared, table=("windows",), features="holistic1662", stride=1)
+    windows = rows(prepared, "windows")
+    bodies = pl.read_parquet(prepared / "extracted" / "ipn" / "holistic-*.parquet").sort("media", "frame")
+    for row in windows.sort("window_id")[:: windows.height // 10].iter_rows(named=True):
+        media = row["window_id"].split("/", 1)[1].rsplit(":", 1)[0]
+        shown = bodies.filter(
+            (pl.col("media") == media) & pl.col("frame").is_between(row["frame_start"], row["frame_end"])
+        )
+        found = np.asarray(row["features"], np.float32)
+        np.testing.assert_array_equal(found[:, :132], shown["pose"].to_numpy().reshape(30, 132))
+        np.testing.assert_array_equal(found[:, 132:1536], 0)
+        np.testing.assert_array_equal(found[:, 1599:], shown["right_hand"].to_numpy().reshape(30, 63))
+        seen = shown["left_hand"].is_not_null().to_numpy()
+        left = np.stack([hand.ravel() for hand in shown["left_hand"].drop_nulls().to_numpy()])
+        np.testing.assert_array_equal(found[seen, 1536:1599], left)
+        assert row["handedness"] is None
+    with pytest.raises(ConfigError, match="--features is for windows: add --table windows"):
+        run(prepared, table=("crops",), features="holistic1662")
+
+
+def test_card_and_manifest_say_what_the_files_hold(extracted):
+    table = run(extracted, vocabulary="maestro10", table=("windows",), cap=5).tables["windows"]
+    found = rows(extracted, "windows")
+    for split in ("train", "val", "test"):
+        mine = found.filter(pl.col("split") == split)
+        assert table["rows"][split] == mine.height
+        assert table["groups"][split] == mine["group_id"].n_unique()
+        counts = dict(mine["label"].value_counts().iter_rows())
+        assert {name: n for name, n in table["class_rows"][split].items() if n} == counts
+    totals = dict(found["label"].value_counts().iter_rows())
+    assert {name: sum(kinds.values()) for name, kinds in table["origins"].items() if kinds} == totals
+    card = (extracted / "parquet" / "d" / "README.md").read_text()
+    assert "one window in 2 is kept of val, test, class 'fist'" in card
+    assert "train holds at most 5 rows of a class" in card
+    with pytest.raises(DataError, match="other settings"):
+        run(extracted, vocabulary="maestro10", table=("windows",), cap=6)
+
+
+def test_thinning_leaves_no_class_out(prepared, recorded):
+    raw = prepared / "raw" / "ipn"
+    labels = {"G10": (1, 7), "G05": (8, 23), "G11": (24, 60)}
+    lines = [
+        f"1CM1_{person}_R_#{person},{label},1,{a},{b},{b - a + 1}"
+        for person in range(6)
+        for label, (a, b) in labels.items()
+    ]
+    annotate(raw, lines)
+    prepare.run(prepare.PrepareConfig(workspace=prepared, dataset="ipn"))
+    extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn"))
+    table = run(prepared, vocabulary="maestro10", table=("windows",), eval_every=50).tables["windows"]
+    assert all(table["class_rows"][split]["swiping_left"] > 0 for split in ("train", "val", "test"))
+    assert not [line for line in table["unmet"] if "swiping_left" in line]
+
+
+def test_hands_without_landmarks_or_extent_have_no_box_features(prepared, recorded):
+    def hands(image, t):
+        good = drawn_hand(t + image[-1, -1, 0] / 50)
+        frame = round(t * 30)
+        if frame % 10 == 3:
+            return [replace(good, landmarks=None)]
+        return [replace(good, box=(5.0, 5.0, 0.2, 0.2))] if frame % 10 == 4 else [good]
+
+    recorded.hands = staticmethod(hands)
+    extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn"))
+    table = run(prepared, vocabulary="ipn14", table=("windows",), features="box42", cap=20).tables["windows"]
+    counts = {}
+    for row in table["dropped"]:
+        counts[row["reason"]] = counts.get(row["reason"], 0) + row["count"]
+    assert (counts["no_landmarks"], counts["degenerate_hand"]) == (60, 60)
+    found = rows(prepared, "windows")
+    hands_ = pl.read_parquet(prepared / "extracted" / "ipn" / "hands-*.parquet")
+    at = {(media, frame): (np.asarray(points), box) for media, frame, points, box in
+          hands_.select("media", "frame", "landmarks", "box").drop_nulls().iter_rows()}  # fmt: skip
+    for row in found.iter_rows(named=True):
+        media, frame = row["window_id"].split("/", 1)[1].rsplit("#", 1)[0].rsplit(":", 1)
+        points, (x, y, w, h) = at[media, int(frame)]
+        expected = 0.5 + (points[:, :2] * [64, 48] - [x + w / 2, y + h / 2]) / max(w, h)
+        np.testing.assert_allclose(np.asarray(row["features"]).reshape(21, 2), expected, atol=1e-4)
+    assert found["fps_source"].unique().to_list() == [30.0]

@@ -15,6 +15,9 @@ TRAIN, VAL = 0, 1
         ([2, 10, 10], 12, [2, 5, 5]),
         ([2, 10, 10], 100, [2, 10, 10]),
         ([5, 5, 5], 7, [2, 2, 3]),
+        ([1, 1, 1, 50], 2, [0, 1, 0, 1]),
+        ([50, 1, 1, 1, 1, 50], 3, [0, 1, 0, 1, 0, 1]),
+        ([4, 0], 1, [1, 0]),
         ([0, 9], 4, [0, 4]),
         ([1, 1, 1], 2, [0, 1, 1]),
         ([], 5, []),
@@ -74,3 +77,11 @@ def test_what_was_promised_is_kept(total, data):
     np.add.at(found, (groups[kept], classes[kept]), 1)
     assert found.tolist() == selection.quota.tolist()
     assert kept.sum() + sum(selection.take_dropped().values()) == total
+
+
+def test_the_cap_is_shared_by_datasets_before_groups():
+    groups = [*(f"jester:{n}" for n in range(60)), "ipn:a", "ipn:b"]
+    counts = np.array([[2]] * 60 + [[100], [30]])
+    quota = Selection(groups, np.zeros(62, int), counts, counts, 40).quota[:, 0]
+    assert (quota[:60].sum(), quota[60:].tolist()) == (20, [10, 10])
+    assert np.flatnonzero(quota[:60]).tolist() == list(range(2, 60, 3))
