@@ -20,6 +20,7 @@ from pgc_data.config import Config, element_type
 from pgc_data.datasets import DATASETS, Dataset, dataset
 from pgc_data.downloads.sources import OFFERS
 from pgc_data.errors import PgcDataError
+from pgc_data.paths import as_path
 from pgc_data.recipes import STAGES, Stage, Step, load_recipe, run_recipe
 from pgc_data.stages import features_inspect
 from pgc_data.stages.summary import Summary, aligned
@@ -66,6 +67,18 @@ class _InOrder(click.Group):
                 err=True,
             )
             sys.exit(1)
+
+
+class _PathType(click.ParamType[Path]):
+    """A folder or file of this machine or of an object store."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return as_path(value) if isinstance(value, str) else value
+
+
+_PATH = _PathType()
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -185,8 +198,9 @@ def _parameter(field: dataclasses.Field[Any], type_: Any, many: bool) -> click.P
         return click.Argument(
             [field.name], required=required and not many, nargs=-1 if many else 1, type=kind
         )
-    # Strings repeat the option (--table crops --table windows), numbers follow each other (--ratios 0.7 0.15 0.15).
-    repeats = many and type_ is str
+    # Numbers follow each other (--ratios 0.7 0.15 0.15); strings, and as many numbers as one likes, repeat the option
+    # (--table crops --table windows).
+    repeats = many and (type_ is str or field.default == ())
     more: dict[str, Any] = {} if required else {"default": field.default}
     if many and not repeats:
         more["nargs"] = len(more["default"])
@@ -207,7 +221,7 @@ def _click_type(type_: Any, limits: Any) -> Any:
     """Limits are checked by the configuration itself, so that recipes meet the same words."""
     if limits["choices"]:
         return click.Choice(limits["choices"])
-    return {Path: click.Path(path_type=Path), bool: click.BOOL}.get(type_, type_)
+    return {Path: _PATH, bool: click.BOOL}.get(type_, type_)
 
 
 for _stage in STAGES.values():
@@ -229,7 +243,7 @@ features_group.add_command(_stage_command(_INSPECT))
 @click.option("--workers", type=int, help="Worker processes for every step that has them.")
 @click.option("--accept-license", is_flag=True, help="Accept the licences of the datasets to download.")
 @click.option("--synthetic", is_flag=True, help="Draw the datasets instead of downloading them.")
-@click.option("--workspace", type=click.Path(path_type=Path), default=Path("data"), show_default=True,
+@click.option("--workspace", type=_PATH, default=Path("data"), show_default=True,
               help="Folder that all stages read and write.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what each step would read and write, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print each summary as a line of JSON.")

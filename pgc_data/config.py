@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pgc_data.errors import ConfigError
+from pgc_data.paths import STORES, RemotePath, as_path
 
 C = TypeVar("C", bound="Config")
+
+# How the names of stores begin when they were mistaken for those of folders.
+_SCHEMES = frozenset(f"{protocol}:" for protocol in STORES)
 
 
 def option(
@@ -27,6 +31,7 @@ def option(
     recorded: bool = True,
     argument: bool = False,
     metavar: str | None = None,
+    local: bool = False,
 ) -> Any:
     """A field of a `Config`: its default (`...` where required), help text and limits.
 
@@ -39,6 +44,7 @@ def option(
         recorded: whether the value can change what is written, and so belongs in the recorded config.
         argument: whether the command line takes it by position.
         metavar: how `--help` calls the value.
+        local: whether a path must be on this machine.
     """
     metadata = {
         "help": help,
@@ -48,6 +54,7 @@ def option(
         "recorded": recorded,
         "argument": argument,
         "metavar": metavar,
+        "local": local,
     }
     return field(default=MISSING if default is ... else default, metadata=metadata)
 
@@ -56,7 +63,9 @@ def option(
 class Config:
     """Base of every stage's configuration: checks each field's limits at construction."""
 
-    workspace: Path = option(Path("data"), "folder that all stages read and write", recorded=False)
+    workspace: Path = option(
+        Path("data"), "folder that all stages read and write, here or in a store (s3://...)", recorded=False
+    )
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -79,7 +88,7 @@ def _values(value: Any) -> tuple[Any, ...]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
+    if isinstance(value, Path | RemotePath):
         return value.as_posix()
     return list(value) if isinstance(value, tuple) else value
 
@@ -87,6 +96,12 @@ def _plain(value: Any) -> Any:
 def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
     if value is None:
         return
+    if isinstance(value, Path) and value.parts[:1] and value.parts[0] in _SCHEMES:
+        raise ConfigError(
+            f'{name}={value} is a folder of this machine: make it by as_path("{value.parts[0]}//...")'
+        )
+    if limits["local"] and isinstance(value, RemotePath):
+        raise ConfigError(f"{name}={value} is in a store: copy it to this machine, and name it there")
     minimum, maximum, choices = limits["minimum"], limits["maximum"], limits["choices"]
     if choices is not None and value not in choices:
         raise ConfigError(f"{name}={value!r} is not one of {', '.join(choices)}{_nearest(value, choices)}")
@@ -154,7 +169,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
             raise ConfigError(f"{where} must be a list, not {value!r}")
         return tuple(_convert(v, plain, where) for v in value)
     if plain is Path and isinstance(value, str):
-        return Path(value)
+        return as_path(value)
     if plain is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not plain:

@@ -26,6 +26,7 @@ class Progress:
         self._stream: TextIO | None = stream or sys.stderr
         self._title, self._total, self._unit = title, total, unit
         self._done = 0
+        self._more: dict[str, int] = {}
         self._start = self._last = time.monotonic()
         self._bar = (
             tqdm(total=total, desc=title, unit=f" {unit}", file=self._stream, dynamic_ncols=True, leave=False)
@@ -33,18 +34,31 @@ class Progress:
             else None
         )
 
-    def add(self, count: int, note: str = "") -> None:
-        """Counts `count` more units; `note` is shown behind the bar."""
+    def add(self, count: int, note: str = "", **more: int) -> None:
+        """Counts `count` more units.
+
+        Args:
+            count: units done since the last call.
+            note: shown behind the bar.
+            more: other things counted, each shown with its own rate: `hands=12`.
+        """
         self._done += count
+        for name, value in more.items():
+            self._more[name] = self._more.get(name, 0) + value
+        now = time.monotonic()
+        note = ", ".join(filter(None, [*self._rates(now), note]))
         if self._bar is not None:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(count)
             return
-        now = time.monotonic()
         if now - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = now
             self._line(now, note)
+
+    def _rates(self, now: float) -> list[str]:
+        seconds = max(now - self._start, 1e-9)
+        return [f"{value:,} {name} ({value / seconds:,.0f}/s)" for name, value in self._more.items()]
 
     def _line(self, now: float, note: str) -> None:
         rate = self._done / max(now - self._start, 1e-9)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pgc_data.audits.findings import EXAMPLES, Checked, Finding, Severity, counted
 from pgc_data.audits.targets import Target
 from pgc_data.errors import DataError
 from pgc_data.storage.files import read_json, sha256_file
+from pgc_data.storage.parquet import parquet_file
 
 _REMEDY = "Copy the dataset again, or run to-parquet again."
 
@@ -94,7 +94,8 @@ def _fault(root: Path, entry: dict[str, Any]) -> str | None:
 
 def _rows(path: Path) -> int | None:
     try:
-        return int(pq.read_metadata(path).num_rows)
+        with parquet_file(path) as file:
+            return int(file.metadata.num_rows)
     except (OSError, pa.ArrowException):
         return None
 

@@ -16,6 +16,7 @@ from pgc_data.audits.content import READERS, Contents, joined
 from pgc_data.audits.findings import EXAMPLES
 from pgc_data.audits.targets import CONTENT, KEYS, TableFiles, Target, open_table, small_columns, unreadable
 from pgc_data.errors import DataError
+from pgc_data.paths import explained
 from pgc_data.progress import Progress
 
 _BATCH_ROWS = 1000
@@ -54,7 +55,7 @@ def _row_count(path: Path, table: str) -> int:
 
 def _read_file(path: Path, table: str, pool: ThreadPoolExecutor, progress: Progress) -> pl.DataFrame:
     try:
-        with open_table(path, table) as file:
+        with explained(path), open_table(path, table) as file:
             rows = _names_and_numbers(file, table)
             contents = _read_contents(file, table, pool, progress)
     except (OSError, pa.ArrowException) as error:

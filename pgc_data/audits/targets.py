@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pgc_data.errors import DataError
+from pgc_data.storage.parquet import parquet_file
 from pgc_data.storage.schemas import HUGGINGFACE_KEY, arrow_schema
 
 TABLES = ("crops", "windows")
@@ -130,7 +131,7 @@ def open_table(path: Path, table: str) -> pq.ParquetFile:
 def _open(path: Path) -> pq.ParquetFile:
     try:
         # A buffered stream keeps memory flat even where one row group holds the whole table.
-        return pq.ParquetFile(path, buffer_size=1 << 20)
+        return parquet_file(path, buffer_size=1 << 20)
     except (OSError, pa.ArrowException) as error:
         raise unreadable(path, error) from error
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-
 from pgc_data.datasets.base import Dataset, Ingested, Licence, Row
 from pgc_data.datasets.rows import DROPPED, Ledger, entries
 from pgc_data.errors import DataError
 from pgc_data.hands.media import numbered_files
+from pgc_data.hands.video import Video
 from pgc_data.storage.parquet import table_of
+from pgc_data.storage.remote import local_file
 
 _IMAGES = (".jpg", ".jpeg", ".png")
 _VIDEOS = (".avi", ".mkv", ".mov", ".mp4", ".webm")
@@ -57,10 +57,13 @@ def _media(path: Path) -> tuple[str, int, float | None]:
         return "frames", last if last <= 2 * len(numbers) else 0, None
     if path.suffix.lower() not in _VIDEOS:
         return "image", int(path.suffix.lower() in _IMAGES), None
-    capture = cv2.VideoCapture(str(path))
-    count, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
-    capture.release()
-    return "video", max(int(count), 0), fps if 0 < fps < 1000 else None
+    with local_file(path) as file:
+        try:
+            opened = Video(file)
+        except (DataError, FileNotFoundError):
+            return "video", 0, None
+        with opened as video:
+            return "video", video.count(), video.fps
 
 
 FOLDER = Dataset(

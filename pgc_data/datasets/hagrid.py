@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from pgc_data.datasets.base import Dataset, Ingested, Licence
 from pgc_data.datasets.hagrid_records import LABELS, Image, Reader, read_json_file
-from pgc_data.datasets.rows import KEPT, Ledger, entries, no_raw_folder
+from pgc_data.datasets.rows import KEPT, Ledger, entries, identity, no_raw_folder
 from pgc_data.errors import DataError
 
 # Folder of annotation -> official split, and the folder where the images of a gesture lie.
@@ -101,14 +101,14 @@ def _find(raw: Path, ledger: Ledger, annotations_only: bool) -> tuple[list[_File
     files: list[_File] = []
     images: dict[str, Image] = {}
     todo = [""]
-    been: set[tuple[int, int]] = set()
+    been: set[object] = set()
     while todo:
         folder = todo.pop(0)
-        place = (raw / folder).stat()
-        if (place.st_dev, place.st_ino) in been:
+        place = identity(raw / folder)
+        if place in been:
             # A link to a folder above, or to one that was read under another name.
             continue
-        been.add((place.st_dev, place.st_ino))
+        been.add(place)
         folders, names = entries(raw / folder)
         todo += [f"{folder}{name}/" for name in folders]
         parent, _, name = folder.rstrip("/").rpartition("/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ import pyarrow as pa
 
 from pgc_data.datasets.base import Row
 from pgc_data.errors import DataError
+from pgc_data.paths import remote_of
+from pgc_data.storage.files import folder_entries
 from pgc_data.storage.schemas import arrow_schema, conform
 
 _UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
@@ -122,11 +123,10 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
     folders: list[str] = []
     files: list[str] = []
     try:
-        with os.scandir(folder) as found:
-            for entry in found:
-                if not entry.name.startswith("."):
-                    entry.name.encode()
-                    (folders if entry.is_dir() else files).append(entry.name)
+        for name, is_folder in folder_entries(folder):
+            if not name.startswith("."):
+                name.encode()
+                (folders if is_folder else files).append(name)
     except OSError as error:
         raise DataError(
             f"the folder {folder} cannot be read ({error.strerror}): check its name and permissions"
@@ -134,6 +134,14 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
     except UnicodeEncodeError as error:
         raise DataError(f"{folder} holds the name {error.object!r}, which is not UTF-8: rename it") from error
     return sorted(folders), sorted(files)
+
+
+def identity(folder: Path) -> object:
+    """What is the same for a folder and for a link to it, and different for two folders."""
+    if remote_of(folder) is not None:
+        return folder
+    place = folder.stat()
+    return place.st_dev, place.st_ino
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:

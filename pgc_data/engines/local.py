@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
+import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
-from pgc_data.errors import DataError
+from pgc_data.engines.runner import ShardRunner
+from pgc_data.engines.worker import ShardFunction
 
 S = TypeVar("S")
 R = TypeVar("R")
 
-# Windows cannot wait for more processes.
-_MOST_WORKERS = 61
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def cores() -> int:
@@ -28,79 +24,82 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def map_shards(
-    function: Callable[[S], R],
-    shards: Sequence[S],
+def map_local(
+    function: ShardFunction[S, R],
+    shards: Iterable[S],
     workers: int,
     initialize: Callable[..., None] | None = None,
     arguments: tuple[Any, ...] = (),
-) -> Iterator[R]:
-    """Calls `function` on each shard in `workers` processes and yields results as they finish.
-
-    Args:
-        function: importable; takes a shard, writes its files, returns a small result.
-        shards: picklable descriptions of the work.
-        workers: processes, at least 1.
-        initialize: called once in each new process with `arguments`.
-        arguments: see `initialize`.
-
-    Raises:
-        DataError: a worker process died; the shards that had finished stay finished.
-        Exception: whatever `function` raised first; shards not finished are dropped.
-    """
-    with worker_pool(min(workers, len(shards)), initialize, arguments) as pool:
-        for future in as_completed([pool.submit(function, shard) for shard in shards]):
-            yield future.result()
-
-
-@contextmanager
-def worker_pool(
-    workers: int, initialize: Callable[..., None] | None = None, arguments: tuple[Any, ...] = ()
-) -> Iterator[ProcessPoolExecutor]:
-    """Processes that never outlive this one: they end with it, and at once when the block raises.
-
-    Args:
-        workers: processes; 1 at the least.
-        initialize: called once in each new process with `arguments`.
-        arguments: see `initialize`.
-
-    Raises:
-        DataError: a worker process died.
-    """
-    # Spawned, not forked: native libraries with threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        min(max(workers, 1), _MOST_WORKERS),
-        mp_context=context,
-        initializer=_begin,
-        initargs=(initialize, arguments),
-    )
+) -> Generator[R, None, None]:
+    """`map_shards` in processes of this machine: never more of them than it has cores."""
+    feed = _Feed(shards)
+    results: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+    runners = [ShardRunner(function, initialize, arguments) for _ in range(max(1, min(workers, cores())))]
+    threads = [
+        threading.Thread(target=_serve, args=(runner, feed, results), daemon=True) for runner in runners
+    ]
     try:
-        yield pool
-    except BaseException as error:
-        for child in multiprocessing.active_children():
-            child.terminate()
-        if isinstance(error, BrokenProcessPool):
-            raise DataError(
-                "a worker process died (see the log, if there is one); what it had finished is kept: run the same "
-                "command again to go on"
-            ) from error
-        raise
+        for thread in threads:
+            thread.start()
+        yield from _results(results, len(threads))
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        feed.close()
+        for runner in runners:
+            runner.stop()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
 
 
-def _begin(initialize: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    """First call in a worker: Ctrl-C is the coordinator's business, and its death is ours."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
-    if initialize is not None:
-        initialize(*arguments)
+class _Feed(Iterable[S]):
+    """Gives shards out one by one to several threads; made only when they are asked for."""
+
+    def __init__(self, shards: Iterable[S]) -> None:
+        self._shards = iter(shards)
+        self._guard = threading.Lock()
+        self._open = True
+
+    def __iter__(self) -> Iterator[S]:
+        while True:
+            with self._guard:
+                if not self._open:
+                    return
+                try:
+                    shard = next(self._shards)
+                except StopIteration:
+                    return
+            yield shard
+
+    def close(self) -> None:
+        self._open = False
 
 
-def _exit_after(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
+_RESULT, _ERROR, _END = "result", "error", "end"
+
+
+def _serve(runner: ShardRunner[S, R], feed: _Feed[S], results: queue.SimpleQueue[tuple[str, Any]]) -> None:
+    """One thread for each worker: waits for it, and starts it again when it dies."""
+    try:
+        for shard in feed:
+            results.put((_RESULT, runner.run(shard)))
+    except Exception as error:  # noqa: BLE001  # raised again in the coordinator's thread
+        results.put((_ERROR, error))
+    else:
+        results.put((_END, None))
+    finally:
+        runner.close()
+
+
+def _results(results: queue.SimpleQueue[tuple[str, Any]], serving: int) -> Iterator[Any]:
+    while serving:
+        try:
+            # Not for ever: where a signal cannot break the wait, Ctrl-C is seen between two of them.
+            kind, value = results.get(timeout=_SECONDS_BETWEEN_LOOKS)
+        except queue.Empty:
+            continue
+        if kind == _ERROR:
+            raise value
+        if kind == _END:
+            serving -= 1
+        else:
+            yield value

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from pgc_data.errors import DataError
 from pgc_data.hands.backends import HANDS_ONLY, TABLES
 from pgc_data.hands.crops import crop_box, cut, encode_png, perceptual_hash
-from pgc_data.hands.media import DECODED, Frame, Image, read_frames
+from pgc_data.hands.fetch import local_media
+from pgc_data.hands.media import DECODED, UNDECODABLE, Frame, Image, frame_time, read_frames
 from pgc_data.hands.media_items import MediaItem
+from pgc_data.hands.prefetch import ahead
 from pgc_data.hands.tracks import Tracks
-from pgc_data.hands.types import Backend, Body, Found, Hand
+from pgc_data.hands.types import Backend, Batched, Body, Found, Hand, KnowsHands, Watch
+from pgc_data.paths import StoreError
 from pgc_data.storage.files import read_json, write_json
 from pgc_data.storage.parquet import TableWriter, table_of
 from pgc_data.storage.schemas import arrow_schema, with_metadata
 
 # The tables that a whole shard may have, as its stats file lists them.
 _LAYOUTS = frozenset(TABLES.values())
+# What is said of the frames of a media that cannot be read without losing the process that reads it.
+CRASHED = "reading it killed two worker processes"
 _BATCH_ROWS = 512
 _BATCH_BYTES = 8 << 20
+# What is decoded ahead of the networks: more only takes memory.
+_AHEAD_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,8 @@ def shard_stats(folder: Path, number: int) -> dict[str, int] | None:
             (folder / f"{name}-{number:05d}.parquet").stat().st_size == sizes[name] for name in sizes
         )
         return dict(stats["counts"]) if whole else None
+    except StoreError:
+        raise
     except (DataError, OSError, KeyError, TypeError):
         # Not written by us, or not to the end: the shard is worked on again.
         return None
@@ -95,8 +105,13 @@ class _Rows:
             self._rows, self._bytes = [], 0
 
 
-def extract_shard(shard: Shard, backend: Backend) -> dict[str, int]:
+def extract_shard(shard: Shard, backend: Backend, watch: Watch | None = None) -> dict[str, int]:
     """Extracts one shard and writes its tables (`frames-N`, `hands-N`, ...) and, last, `stats-N.json`.
+
+    Args:
+        shard: what to extract, and where to.
+        backend: what finds hands.
+        watch: is told which item of the shard is worked on, and knows those that cannot be.
 
     Returns:
         The counts of the stats file: frames by status, frames with and without a hand, hands, crops, and bodies
@@ -114,8 +129,8 @@ def extract_shard(shard: Shard, backend: Backend) -> dict[str, int]:
             name: _Rows(name, stack.enter_context(TableWriter(shard.path(name), _schema(name, shard))))
             for name in shard.tables
         }
-        for item in shard.items:
-            for frame, rows, body in _media(item, shard, backend):
+        for item, read in _items(shard, backend, watch):
+            for frame, rows, body in read:
                 _count(frame, rows, counts)
                 tables["frames"].add(_frame_row(item, frame, len(rows)))
                 for row in rows:
@@ -134,24 +149,119 @@ def _schema(name: str, shard: Shard) -> Any:
     return with_metadata(arrow_schema(name), name, shard.facts)
 
 
-_FrameRows = tuple[Frame, list[dict[str, Any]], Body | None]
+FrameRows = tuple[Frame, list[dict[str, Any]], Body | None]
 
 
-def _media(item: MediaItem, shard: Shard, backend: Backend) -> Iterator[_FrameRows]:
+def _items(
+    shard: Shard, backend: Backend, watch: Watch | None
+) -> Iterator[tuple[MediaItem, Iterator[FrameRows]]]:
+    """The media of a shard with their frames, each told of when it begins and ends."""
+    crashed = frozenset[int]() if watch is None else watch.crashed
+    most = 1 if watch is not None and watch.careful else _batch(backend)
+    for positions in _together(shard.items, most, crashed):
+        if positions[0] in crashed:
+            item = shard.items[positions[0]]
+            yield item, ((frame, [], None) for frame in frames_lost(item, CRASHED))
+            continue
+        if watch is not None:
+            for position in positions:
+                watch.begin(position)
+        yield from _read_together([shard.items[position] for position in positions], shard, backend)
+        if watch is not None:
+            for position in positions:
+                watch.end(position)
+
+
+def _batch(backend: Backend) -> int:
+    return backend.batch if isinstance(backend, Batched) else 1
+
+
+def _together(items: Sequence[MediaItem], most: int, crashed: frozenset[int]) -> Iterator[range]:
+    """Positions of the items to be looked at together: up to `most` photographs in a row, or one item."""
+
+    def joins(position: int) -> bool:
+        return position < len(items) and items[position].kind == "image" and position not in crashed
+
+    start = 0
+    while start < len(items):
+        stop = start + 1
+        while joins(start) and joins(stop) and stop - start < most:
+            stop += 1
+        yield range(start, stop)
+        start = stop
+
+
+def _read_together(
+    items: Sequence[MediaItem], shard: Shard, backend: Backend
+) -> Iterator[tuple[MediaItem, Iterator[FrameRows]]]:
+    """One item, or several photographs that a backend looks at in one go."""
+    if len(items) == 1:
+        yield items[0], read_media(items[0], shard, backend)
+        return
+    backend.start(tracking=False)
+    read = [list(_frames(item, shard.raw / item.media)) for item in items]
+    seen = _look(chain.from_iterable(read), backend)
+    for item, frames in zip(items, read, strict=True):
+        yield item, _rows(item, shard, backend.name, islice(seen, len(frames)))
+
+
+def frames_lost(item: MediaItem, detail: str) -> Iterator[Frame]:
+    """Every frame asked for of a media of which none can be had."""
+    for number in (n for start, end in item.intervals for n in range(start, end + 1)):
+        yield Frame(number, frame_time(number, item.fps), UNDECODABLE, detail, None)
+
+
+def read_media(item: MediaItem, shard: Shard, backend: Backend) -> Iterator[FrameRows]:
     """Every frame of one media with the hand rows and the body found in it."""
     backend.start(tracking=item.kind != "image")
+    if isinstance(backend, KnowsHands):
+        backend.expect(item.annotated)
+    frames = _frames(item, shard.raw / item.media)
+    if item.kind != "image":
+        # One photograph has nothing that could run ahead of it.
+        frames = ahead(frames, _image_bytes, _AHEAD_BYTES)
+    with closing(frames):
+        yield from _rows(item, shard, backend.name, _look(frames, backend))
+
+
+def _look(frames: Iterable[Frame], backend: Backend) -> Iterator[tuple[Frame, Found]]:
+    """What each frame shows; several are looked at at once where the backend can."""
+    if not isinstance(backend, Batched):
+        for frame in frames:
+            yield frame, Found() if frame.image is None else backend.find(frame.image, frame.timestamp_s)
+        return
+    waiting = iter(frames)
+    while part := list(islice(waiting, backend.batch)):
+        images = [frame.image for frame in part if frame.image is not None]
+        found = iter(backend.find_many(images) if images else ())
+        for frame in part:
+            yield frame, Found() if frame.image is None else next(found)
+
+
+def _rows(
+    item: MediaItem, shard: Shard, backend: str, seen: Iterable[tuple[Frame, Found]]
+) -> Iterator[FrameRows]:
+    """The frames of one media with the rows of their hands, which are followed from one to the next."""
     tracks = Tracks()
-    for frame in read_frames(shard.raw / item.media, item.kind, item.intervals, item.fps):
-        found = Found() if frame.image is None else backend.find(frame.image, frame.timestamp_s)
+    for frame, found in seen:
         numbers = tracks.assign([hand.box for hand in found.hands], frame.timestamp_s)
         yield (
             frame,
             [
-                _hand_row(item, frame, index, hand, number, shard.margin, backend.name)
+                _hand_row(item, frame, index, hand, number, shard.margin, backend)
                 for index, (hand, number) in enumerate(zip(found.hands, numbers, strict=True))
             ],
             found.body,
         )
+
+
+def _image_bytes(frame: Frame) -> int:
+    return 0 if frame.image is None else frame.image.nbytes
+
+
+def _frames(item: MediaItem, path: Path) -> Generator[Frame, None, None]:
+    with local_media(path, item.kind, item.intervals) as media:
+        yield from read_frames(media, item.kind, item.intervals, item.fps)
 
 
 def _count(frame: Frame, rows: list[dict[str, Any]], counts: Counter[str]) -> None:

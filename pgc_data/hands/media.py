@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pgc_data.errors import DataError
+from pgc_data.hands.video import Video, VideoFrame
+from pgc_data.storage.files import folder_names
+
 Image = NDArray[np.uint8]
 Intervals = Sequence[tuple[int, int]]
 
 DECODED, MISSING, UNDECODABLE = "decoded", "missing", "undecodable"
 # Seven digits are 93 hours at 30 frames a second: longer numbers are dates or ids.
 _NUMBERED = re.compile(r"(.*\D)?(\d{1,7})\.(jpg|jpeg|png)", re.IGNORECASE)
-# More in a row are taken for the end of the video.
-_MOST_DAMAGED_FRAMES = 60
 _DEFAULT_FPS = 30.0
 
 
@@ -50,15 +51,22 @@ def read_frames(path: Path, kind: str, intervals: Intervals, fps: float | None) 
         path: image file, folder of numbered images, or video file.
         kind: image, frames or video.
         intervals: first and last frame of each stretch, 1-based, inclusive, in order, apart.
-        fps: frames per second; 30 is assumed where it is None.
+        fps: frames per second; 30 is assumed where it is None. A video's own timestamps come before it.
 
     Yields:
         One `Frame` for each number in `intervals`.
     """
-    rate = fps or _DEFAULT_FPS
-    reader = {"image": _image, "frames": _folder, "video": _video}[kind]
+    if kind == "video":
+        yield from _video(path, intervals, fps)
+        return
+    reader = {"image": _image, "frames": _folder}[kind]
     for number, image, status, detail in reader(path, intervals):
-        yield Frame(number, (number - 1) / rate, status, detail, image)
+        yield Frame(number, frame_time(number, fps), status, detail, image)
+
+
+def frame_time(number: int, fps: float | None) -> float:
+    """Seconds from the first frame of a media to frame `number`, 1-based."""
+    return (number - 1) / (fps or _DEFAULT_FPS)
 
 
 _Read = tuple[int, Image | None, str, str | None]
@@ -78,53 +86,38 @@ def _folder(path: Path, intervals: Intervals) -> Iterator[_Read]:
             yield number, None, MISSING, f"no frame {number} in {path.name}"
 
 
-def _video(path: Path, intervals: Intervals) -> Iterator[_Read]:
+def _video(path: Path, intervals: Intervals, fps: float | None) -> Iterator[Frame]:
     """Decodes in sequence: seeking in a video is not exact in every container."""
-    capture = cv2.VideoCapture(str(path))
     try:
-        if not capture.isOpened():
-            status = UNDECODABLE if path.exists() else MISSING
-            why = f"{path.name} cannot be opened as a video" if path.exists() else f"no file {path.name}"
-            yield from ((number, None, status, why) for number in _numbers(intervals))
-            return
-        yield from _wanted(_grabbed(capture), capture, _numbers(intervals), path.name)
-    finally:
-        capture.release()
-
-
-def _grabbed(capture: Any) -> Iterator[tuple[int, bool]]:
-    """Number of each frame of a video, and whether it is grabbed; ends with the last one that can be.
-
-    A frame that is damaged fails like the end of the stream does; only what follows tells them apart.
-    """
-    number = failed = 0
-    while failed < _MOST_DAMAGED_FRAMES:
-        if not capture.grab():
-            failed += 1
-            continue
-        for damaged in range(failed):
-            yield number + damaged + 1, False
-        number, failed = number + failed + 1, 0
-        yield number, True
+        video = Video(path)
+    except (FileNotFoundError, DataError) as error:
+        gone = isinstance(error, FileNotFoundError)
+        status, why = (MISSING, f"no file {path.name}") if gone else (UNDECODABLE, str(error))
+        for number in _numbers(intervals):
+            yield Frame(number, frame_time(number, fps), status, why, None)
+        return
+    with video:
+        yield from _wanted(video.frames(), _numbers(intervals), fps, path.name)
 
 
 def _wanted(
-    grabbed: Iterator[tuple[int, bool]], capture: Any, numbers: Iterator[int], name: str
-) -> Iterator[_Read]:
+    shown: Iterator[VideoFrame], numbers: Iterator[int], fps: float | None, name: str
+) -> Iterator[Frame]:
     """The frames wanted of those that a video has; the others are missing."""
-    last = 0
+    last = VideoFrame(0, None, None)
     for number in numbers:
-        fine = False
-        while last < number and (step := next(grabbed, None)) is not None:
-            last, fine = step
-        if last < number:
-            yield number, None, MISSING, f"the video ends at frame {last}"
-            continue
-        ok, image = capture.retrieve() if fine else (False, None)
-        if ok:
-            yield number, np.asarray(image, dtype=np.uint8), DECODED, None
+        while last.number < number and (step := next(shown, None)) is not None:
+            last = step
+        image = last.bgr() if last.number == number else None
+        seconds = last.seconds
+        if last.number < number:
+            status, detail = MISSING, f"the video ends at frame {last.number}"
+            seconds = None if seconds is None else seconds + frame_time(number - last.number + 1, fps)
+        elif image is None:
+            status, detail = UNDECODABLE, f"frame {number} of {name} is damaged"
         else:
-            yield number, None, UNDECODABLE, f"frame {number} of {name} is damaged"
+            status, detail = DECODED, None
+        yield Frame(number, frame_time(number, fps) if seconds is None else seconds, status, detail, image)
 
 
 def _numbers(intervals: Intervals) -> Iterator[int]:
@@ -140,8 +133,7 @@ def numbered_files(folder: Path) -> dict[int, str]:
     """
     if not folder.is_dir():
         return {}
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries)
+    names = folder_names(folder)
     forms: dict[tuple[str, str], dict[int, str]] = {}
     for match in filter(None, map(_NUMBERED.fullmatch, names)):
         forms.setdefault((match[1] or "", match[3].lower()), {})[int(match[2])] = match[0]
@@ -180,6 +172,8 @@ def _decode(data: bytes, name: str) -> tuple[Image | None, str, str | None]:
 def _is_truncated_jpeg(data: bytes) -> bool:
     """Whether a JPEG lacks its end marker, which libjpeg would fill with grey and call an image.
 
-    The marker cannot occur inside the entropy-coded data that follow the last start of scan.
+    The marker cannot occur inside the entropy-coded data that follow the last start of scan; mostly it stands last.
     """
-    return data[:2] == b"\xff\xd8" and data.find(b"\xff\xd9", data.rfind(b"\xff\xda") + 1) < 0
+    if data[:2] != b"\xff\xd8" or data.endswith(b"\xff\xd9"):
+        return False
+    return data.find(b"\xff\xd9", data.rfind(b"\xff\xda") + 1) < 0

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as pc
+
+from pgc_data.errors import DataError
+from pgc_data.hands.annotated import ANNOTATION_COLUMNS, packed_hands
 from pgc_data.storage.parquet import read_table
 
 _COLUMNS = ["media", "media_kind", "fps", "frame_start", "frame_end"]
+_ROWS_AT_A_TIME = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +29,14 @@ class MediaItem:
         kind: image, frames or video.
         fps: frames per second, or None.
         intervals: first and last frame of each stretch, 1-based, inclusive, in order, apart.
+        annotated: the hands that its samples annotate, see `annotated.unpacked_hands`; empty where not asked for.
     """
 
     media: str
     kind: str
     fps: float | None
     intervals: tuple[tuple[int, int], ...]
+    annotated: bytes = b""
 
     @property
     def frames(self) -> int:
@@ -34,33 +44,80 @@ class MediaItem:
         return sum(end - start + 1 for start, end in self.intervals)
 
 
-def media_items(samples: Path) -> list[MediaItem]:
-    """The media of a samples table in order, each with the frames that its samples cover, merged."""
-    table = read_table(samples, "samples", _COLUMNS).sort_by(
-        [("media", "ascending"), ("frame_start", "ascending")]
-    )
-    items: list[MediaItem] = []
-    columns = (table[name].to_pylist() for name in _COLUMNS)
-    for media, kind, fps, start, end in zip(*columns, strict=True):
-        if items and items[-1].media == media:
-            last = items[-1]
-            items[-1] = MediaItem(media, last.kind, last.fps, _joined(last.intervals, start, end))
-        else:
-            items.append(MediaItem(media, kind, fps, ((start, end),)))
-    return items
+class MediaTable:
+    """The media of a samples table in order, each with the frames that its samples cover, merged.
+
+    Kept as columns, and made into `MediaItem`s as they are asked for: a million take some 100 MB as columns, and
+    four times that as objects.
+    """
+
+    def __init__(self, samples: Path, annotated: bool = False) -> None:
+        """Reads what is wanted of `samples.parquet`, with the annotated hands if asked for.
+
+        Raises:
+            DataError: it is missing, damaged, or another table; or hands are asked for and none is annotated.
+        """
+        table = read_table(samples, "samples", [*_COLUMNS, *(ANNOTATION_COLUMNS if annotated else ())])
+        if annotated and table["boxes"].null_count == table.num_rows:
+            raise DataError(
+                f"none of the {table.num_rows:,} samples in {samples} has annotated boxes: use --backend mediapipe"
+            )
+        order = pc.sort_indices(table, sort_keys=[("media", "ascending"), ("frame_start", "ascending")])
+        self._table = table.take(order).combine_chunks()
+
+    @property
+    def rows(self) -> int:
+        """Samples, of which several may be of one media."""
+        return int(self._table.num_rows)
+
+    def __iter__(self) -> Iterator[MediaItem]:
+        return (item for _, item in self.numbered())
+
+    def numbered(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, MediaItem]]:
+        """The media of some rows, each with its first row.
+
+        Args:
+            start: first row, one where a media begins.
+            stop: the row after the last; all that follow by default.
+        """
+        now: tuple[str, str, float | None] | None = None
+        first, intervals, hands = start, list[tuple[int, int]](), b""
+        for row, (media, kind, fps, begin, end, annotated) in enumerate(self._values(start, stop), start):
+            if now is None or now[0] != media:
+                if now is not None:
+                    yield first, MediaItem(*now, tuple(intervals), hands)
+                now, first, intervals, hands = (media, sys.intern(kind), fps), row, [], b""
+            _join(intervals, begin, end)
+            hands += annotated
+        if now is not None:
+            yield first, MediaItem(*now, tuple(intervals), hands)
+
+    def _values(self, start: int, stop: int | None) -> Iterator[tuple[Any, ...]]:
+        rows = self._table.slice(start, None if stop is None else stop - start)
+        for part in rows.to_batches(max_chunksize=_ROWS_AT_A_TIME):
+            with_hands = set(ANNOTATION_COLUMNS) <= set(part.schema.names)
+            hands = packed_hands(part) if with_hands else repeat(b"", part.num_rows)
+            yield from zip(*(part.column(name).to_pylist() for name in _COLUMNS), hands, strict=True)
 
 
-def _joined(intervals: tuple[tuple[int, int], ...], start: int, end: int) -> tuple[tuple[int, int], ...]:
-    """Intervals with one more that begins no earlier than the last: joined where they touch or overlap."""
-    first, last = intervals[-1]
-    if start <= last + 1:
-        return (*intervals[:-1], (first, max(last, end)))
-    return (*intervals, (start, end))
+def media_items(samples: Path, annotated: bool = False) -> list[MediaItem]:
+    """All of `MediaTable`, as a list."""
+    return list(MediaTable(samples, annotated))
 
 
-def media_fingerprint(items: Sequence[MediaItem]) -> str:
-    """sha256 of what extraction reads: media, kinds, rates and frames, but not labels."""
+def _join(intervals: list[tuple[int, int]], start: int, end: int) -> None:
+    """Adds an interval that begins no earlier than the last: to that one where they touch or overlap."""
+    if intervals and start <= intervals[-1][1] + 1:
+        first, last = intervals[-1]
+        intervals[-1] = first, max(last, end)
+    else:
+        intervals.append((start, end))
+
+
+def media_fingerprint(items: Iterable[MediaItem]) -> str:
+    """sha256 of what extraction reads: media, kinds, rates, frames and annotated hands, but not labels."""
     digest = hashlib.sha256()
     for item in items:
         digest.update(repr((item.media, item.kind, item.fps, item.intervals)).encode())
+        digest.update(item.annotated)
     return digest.hexdigest()

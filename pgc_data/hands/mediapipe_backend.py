@@ -40,6 +40,7 @@ class MediaPipeTask(ABC):
         self._confidence = confidence
         self._landmarker: Any = None
         self._tracking = False
+        self._last_ms = -1
 
     @abstractmethod
     def _create(self, base_options: Any, mode: Any) -> Any:
@@ -56,6 +57,7 @@ class MediaPipeTask(ABC):
             return
         self.close()
         self._tracking = tracking
+        self._last_ms = -1
         mode = vision.RunningMode.VIDEO if tracking else vision.RunningMode.IMAGE
         try:
             self._landmarker = self._create(BaseOptions(model_asset_buffer=self._model), mode)
@@ -70,7 +72,9 @@ class MediaPipeTask(ABC):
         rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb)
         if self._tracking:
-            result = self._landmarker.detect_for_video(picture, round(timestamp_s * 1000))
+            # It refuses a time that does not grow, which two frames of a video can have in milliseconds.
+            self._last_ms = max(round(timestamp_s * 1000), self._last_ms + 1)
+            result = self._landmarker.detect_for_video(picture, self._last_ms)
         else:
             result = self._landmarker.detect(picture)
         height, width = image.shape[:2]

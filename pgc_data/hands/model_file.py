@@ -141,17 +141,30 @@ def find_holistic_model(given: Path | None = None) -> ModelFile:
     return _find(HOLISTIC, given)
 
 
-def _find(bundle: Bundle, given: Path | None) -> ModelFile:
+def model_at_hand(bundle: Bundle, given: Path | None = None) -> ModelFile | None:
+    """The model that would be found without fetching anything; None where it would be fetched.
+
+    Raises:
+        ConfigError: `given` does not exist.
+        DataError: the file is not such a bundle.
+    """
     named = given or (Path(env) if (env := os.environ.get(bundle.variable)) else None)
     if named is not None:
         if not named.is_file():
             raise ConfigError(f"no {bundle.kind} model {named}: check {bundle.option} or {bundle.variable}")
         return _checked(bundle, named, "given by the user")
-    official, assembled = (cache_folder() / f"{bundle.stem}{ending}.task" for ending in ("", "-assembled"))
-    for path in (official, assembled):
-        if path.is_file():
-            return _checked(bundle, path, "the user's cache")
-    return _fetch(bundle, official, assembled)
+    cached = next((path for path in _in_cache(bundle) if path.is_file()), None)
+    return None if cached is None else _checked(bundle, cached, "the user's cache")
+
+
+def _in_cache(bundle: Bundle) -> tuple[Path, Path]:
+    """Where the official file is kept, and where one that was assembled is."""
+    folder = cache_folder()
+    return folder / f"{bundle.stem}.task", folder / f"{bundle.stem}-assembled.task"
+
+
+def _find(bundle: Bundle, given: Path | None) -> ModelFile:
+    return model_at_hand(bundle, given) or _fetch(bundle, *_in_cache(bundle))
 
 
 def _fetch(bundle: Bundle, official: Path, assembled: Path) -> ModelFile:

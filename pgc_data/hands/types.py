@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,47 @@ class Found:
 
     hands: Sequence[Hand] = ()
     body: Body | None = None
+
+
+class Watch(Protocol):
+    """Keeps an eye on the process that works on a shard, whose items are known by their position.
+
+    Attributes:
+        crashed: items that killed the process before: to be recorded, not opened.
+        careful: whether the process died before: nothing of an item is then to be opened before the last has ended.
+    """
+
+    crashed: frozenset[int]
+    careful: bool
+
+    def begin(self, item: int) -> None:
+        """To be called before an item is opened."""
+
+    def end(self, item: int) -> None:
+        """To be called when nothing is left to do with an item."""
+
+
+@runtime_checkable
+class KnowsHands(Protocol):
+    """A backend that is told what is annotated of each media."""
+
+    def expect(self, annotated: bytes) -> None:
+        """The hands of the media that was just started, see `MediaItem.annotated`."""
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A backend that sees several images at once, none of which matters to another.
+
+    Attributes:
+        batch: how many it takes.
+    """
+
+    @property
+    def batch(self) -> int: ...
+
+    def find_many(self, images: Sequence[Image]) -> list[Found]:
+        """What each of some (height, width, 3) BGR images shows: as `Backend.find`, one by one."""
 
 
 class Backend(Protocol):

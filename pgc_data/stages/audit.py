@@ -11,6 +11,7 @@ from pgc_data.audits.report import PAGE_NAME, report_files, write_report
 from pgc_data.audits.targets import Target, find_target
 from pgc_data.config import Config, option
 from pgc_data.errors import DataError
+from pgc_data.paths import as_path
 from pgc_data.stages.summary import Plan, aligned
 from pgc_data.storage.files import ensure_writable
 from pgc_data.storage.workspace import Workspace
@@ -92,7 +93,7 @@ def _folder(config: AuditConfig, target: Target) -> Path:
 
 
 def _resolve(config: AuditConfig) -> Path:
-    given = Path(config.path)
+    given = as_path(config.path)
     named = Workspace(config.workspace).parquet(config.path)
     for path in (given, named):
         if path.exists():

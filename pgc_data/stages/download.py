@@ -36,7 +36,7 @@ class DownloadConfig(Config):
         None, "only this source; by default kaggle, http and gdrive are tried in this order", choices=KINDS
     )
     from_dir: Path | None = option(
-        None, "folder that holds the dataset already: linked, not copied", recorded=False
+        None, "folder that holds the dataset already: linked, not copied", recorded=False, local=True
     )
     subset: str | None = option(None, "a part of the dataset, or a smaller form of it (--dry-run lists them)")
     classes: tuple[str, ...] = option(
@@ -90,14 +90,14 @@ class DownloadConfig(Config):
     @property
     def folder(self) -> Path:
         """The raw folder."""
-        return Workspace(self.workspace).raw(self.source_name)
+        return Workspace(self.workspace).local_raw(self.source_name)
 
 
 def plan(config: DownloadConfig) -> DownloadPlan:
     """What `run` would do.
 
     Raises:
-        ConfigError: unknown dataset, subset or class; a source that does not have it.
+        ConfigError: unknown dataset, subset or class; a source that does not have it; a workspace in a store.
     """
     facts = dataset(config.dataset)
     licence = facts.licence

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pgc_data.audits.window_blocks import Window, schema_blocks
 from pgc_data.audits.window_picture import window_picture
 from pgc_data.config import Config, option
 from pgc_data.errors import ConfigError, DataError
+from pgc_data.paths import as_path
 from pgc_data.stages.summary import Plan, aligned
 from pgc_data.storage.files import ensure_writable
-from pgc_data.storage.parquet import open_parquet, read_row_groups, read_table
+from pgc_data.storage.parquet import open_parquet, parquet_file, read_row_groups, read_table
 from pgc_data.storage.schemas import read_metadata
 from pgc_data.storage.workspace import Workspace
 
@@ -153,7 +153,7 @@ def run(config: FeaturesInspectConfig) -> FeaturesInspectSummary:
 
 def _files(config: FeaturesInspectConfig) -> list[Path]:
     """The windows files at the path or of the dataset that was named, by name."""
-    given, named = Path(config.file), Workspace(config.workspace).parquet(config.file)
+    given, named = as_path(config.file), Workspace(config.workspace).parquet(config.file)
     path = given if given.exists() else named
     if not path.exists():
         raise DataError(
@@ -189,7 +189,8 @@ def _find(files: list[Path], window: str | None) -> tuple[Path, pa.Table]:
 def _check(file: Path) -> None:
     """Checks that a file says it holds windows; their columns are checked when they are read."""
     try:
-        held = read_metadata(pq.read_schema(file)).get("schema", "another table")
+        with parquet_file(file) as parquet:
+            held = read_metadata(parquet.schema_arrow).get("schema", "another table")
     except (OSError, pa.ArrowException) as error:
         raise DataError(
             f"{file} is not a whole Parquet file ({error}): copy it again, or run to-parquet again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -227,7 +226,7 @@ def _source(config: PrepareConfig, layout: str) -> Source:
         dataset=config.dataset,
         layout=layout,
         # Relative to the workspace where it can be, so that a workspace can be moved as a whole.
-        raw=Path(os.path.relpath(raw, config.workspace)).as_posix()
+        raw=raw.relative_to(config.workspace).as_posix()
         if raw.is_relative_to(config.workspace)
         else str(raw.resolve()),
         licence=real.licence.name if drawn is None else drawn["licence"],

@@ -197,7 +197,7 @@ def plan(config: SynthesizeConfig) -> Plan:
     twin, settings = _check(config)
     frames = twin.units(settings) * twin.frames(settings)
     seconds = frames / twin.speed / min(config.workers, cores())
-    folder = Workspace(config.workspace).raw(config.source_name)
+    folder = Workspace(config.workspace).local_raw(config.source_name)
     return Plan((), (folder,), f"about {frames:,} frames, roughly {seconds:,.0f} s")
 
 
@@ -205,11 +205,11 @@ def run(config: SynthesizeConfig) -> SynthesizeSummary:
     """Draws `raw/NAME/` in the dataset's own layout, with the true joints beside it in `joints.parquet`.
 
     Raises:
-        ConfigError: unknown dataset, or an option that it does not have.
+        ConfigError: unknown dataset, an option that it does not have, or a workspace in a store.
         DataError: its layout cannot be drawn, the folder holds something else, or it cannot be written.
     """
     twin, settings = _check(config)
-    folder = Workspace(config.workspace).raw(config.source_name)
+    folder = Workspace(config.workspace).local_raw(config.source_name)
     marker = _marker(config, twin, settings)
     with stage_lock(folder):
         drawn = not _is_drawn(folder, marker, config.overwrite)

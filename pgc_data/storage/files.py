@@ -6,12 +6,16 @@ import errno
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pgc_data.errors import DataError
+from pgc_data.paths import explained, remote_of
+from pgc_data.storage.remote import remove_tree, uploaded
 
 _CHUNK = 1 << 20
 
@@ -20,11 +24,17 @@ _CHUNK = 1 << 20
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` to write to; on leaving, syncs it and renames it to `path`.
 
-    When the block raises, the temporary file is removed and `path` stays as it was.
+    When the block raises, the temporary file is removed and `path` stays as it was. Where `path` is in an object
+    store, the temporary file is on this machine, and sent there when it is whole.
 
     Raises:
         DataError: the folder cannot be written, or the disk is full.
     """
+    remote = remote_of(path)
+    if remote is not None:
+        with uploaded(remote) as temporary:
+            yield temporary
+        return
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,12 +78,53 @@ def ensure_writable(folder: Path) -> None:
         DataError: it cannot be made or written.
     """
     probe = folder / f".probe-{os.getpid()}"
+    if (remote := remote_of(probe)) is not None:
+        with explained(remote):
+            remote.filesystem.pipe_file(str(remote), b"")
+            remote.filesystem.rm_file(str(remote))
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise unwritable(folder, error) from error
+
+
+def folder_entries(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Name of everything in `folder`, in no order, and whether that is a folder.
+
+    Raises:
+        OSError: it is missing or cannot be read.
+    """
+    if (remote := remote_of(folder)) is not None:
+        yield from remote.entries()
+        return
+    with os.scandir(folder) as found:
+        for entry in found:
+            yield entry.name, entry.is_dir()
+
+
+def folder_names(folder: Path) -> list[str]:
+    """The names that `folder_entries` gives, sorted."""
+    remote = remote_of(folder)
+    return sorted(os.listdir(folder) if remote is None else [name for name, _ in remote.entries()])  # noqa: PTH208
+
+
+def log_folder(folder: Path) -> Path:
+    """Where logs of work on `folder` go, absolute: into it, or where it is in a store, to this machine."""
+    remote = remote_of(folder)
+    if remote is None:
+        return folder.absolute() / "logs"
+    return Path(tempfile.gettempdir()) / "pgc-data-logs" / sha256_bytes(str(remote).encode())[:16]
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes `folder` and all in it, as far as that can be done."""
+    if (remote := remote_of(folder)) is not None:
+        remove_tree(remote)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -121,7 +172,7 @@ def sha256_json(value: Any) -> str:
 def sha256_file(path: Path) -> str:
     """The sha256 of a file, read in pieces."""
     digest = hashlib.sha256()
-    with path.open("rb") as handle:
+    with explained(path), path.open("rb") as handle:
         while chunk := handle.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pgc_data.errors import DataError
+from pgc_data.paths import explained
 from pgc_data.storage.files import atomic_path
+from pgc_data.storage.remote import parquet_source
 from pgc_data.storage.schemas import arrow_schema, check_schema, with_metadata
 
 IMAGE_GROUP_ROWS = 1000
@@ -145,6 +147,23 @@ def table_of(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=arrow_schema(name))
 
 
+def parquet_file(path: Path, **options: Any) -> pq.ParquetFile:
+    """Opens a Parquet file, wherever it is.
+
+    Args:
+        path: of the file.
+        options: of `pyarrow.parquet.ParquetFile`; a large file in a store is opened with its own.
+
+    Raises:
+        OSError: it is missing or cannot be read.
+        pyarrow.ArrowException: it is not Parquet, or not whole.
+        DataError: it is in a store that refuses or cannot be reached.
+    """
+    with explained(path):
+        source, needed = parquet_source(path)
+        return pq.ParquetFile(source, **(needed or options))
+
+
 def open_parquet(path: Path, name: str) -> pq.ParquetFile:
     """Opens a Parquet file and checks that it holds table `name`.
 
@@ -152,7 +171,7 @@ def open_parquet(path: Path, name: str) -> pq.ParquetFile:
         DataError: it is missing, is not Parquet, or holds other columns.
     """
     try:
-        file = pq.ParquetFile(path)
+        file = parquet_file(path)
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing") from error
     except (OSError, pa.ArrowInvalid) as error:
@@ -194,7 +213,8 @@ def read_row_groups(path: Path, name: str, columns: Sequence[str] | None = None)
     with open_parquet(path, name) as file:
         for group in range(file.num_row_groups):
             try:
-                table = file.read_row_group(group, columns=None if columns is None else list(columns))
+                with explained(path):
+                    table = file.read_row_group(group, columns=None if columns is None else list(columns))
             except (OSError, pa.ArrowException) as error:
                 raise DataError(
                     f"{path} is damaged ({error}): remove it and run the stage that wrote it"

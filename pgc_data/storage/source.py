@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pgc_data.errors import DataError
+from pgc_data.paths import as_path
 from pgc_data.storage.files import read_json
 from pgc_data.storage.workspace import Workspace
 
@@ -23,7 +24,7 @@ class Source:
         name: of the source in the workspace.
         dataset: id of the dataset whose layout it has.
         layout: which of the dataset's layouts or releases it has; empty if there is but one.
-        raw: raw folder, relative to the workspace or absolute.
+        raw: raw folder, relative to the workspace or absolute, or in a store.
         licence: short name of the licence of its data.
         licence_url: where the licence's text lies.
         citation: what to cite.
@@ -56,7 +57,8 @@ class Source:
 
     def raw_folder(self, workspace: Workspace) -> Path:
         """Where its raw data lie."""
-        return workspace.root / self.raw
+        raw = as_path(self.raw)
+        return raw if raw.is_absolute() else workspace.root / raw
 
 
 def read_source(workspace: Workspace, name: str) -> Source:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pgc_data.engines import worker_pool
+from pgc_data.engines import map_in_order
 from pgc_data.errors import DataError
 from pgc_data.storage.files import write_bytes
 
@@ -81,8 +81,7 @@ def draw_all(draw: Callable[[J], R], jobs: Sequence[J], workers: int) -> Iterato
     if workers == 1 or len(jobs) == 1:
         yield from map(draw, jobs)
         return
-    with worker_pool(min(workers, len(jobs))) as pool:
-        yield from pool.map(draw, jobs)
+    yield from map_in_order(draw, jobs, workers)
 
 
 @contextmanager

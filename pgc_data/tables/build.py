@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pgc_data.datasets import dataset
 from pgc_data.datasets.vocabularies import Vocabulary
@@ -19,7 +18,7 @@ from pgc_data.errors import DataError
 from pgc_data.progress import Progress
 from pgc_data.splits import SPLITS, Assignment, Counts, Group, parse_ratios, report
 from pgc_data.storage.files import sha256_json
-from pgc_data.storage.parquet import table_of, write_table
+from pgc_data.storage.parquet import parquet_file, table_of, write_table
 from pgc_data.storage.schemas import read_metadata, table_schema, with_metadata
 from pgc_data.tables.assign import assign, known_splits
 from pgc_data.tables.inputs import ExtractedSource
@@ -112,7 +111,8 @@ def fingerprint(builder: Builder, settings: SplitSettings, sources: Sequence[Ext
 def written_fingerprint(folder: Path) -> str | None:
     """The fingerprint in the metadata of a table's files, None where there is no table."""
     for path in sorted(folder.glob("*.parquet")):
-        return str(read_metadata(pq.read_schema(path)).get("fingerprint"))
+        with parquet_file(path) as file:
+            return str(read_metadata(file.schema_arrow).get("fingerprint"))
     return None
 
 

@@ -52,7 +52,7 @@ def hand_clips(source: ExtractedSource, shard: int) -> Iterator[Clip[HandSequenc
     hands = read_frame(source.shard("hands", shard), "hands", _HANDS)
     found = hands.filter(pl.col("landmarks").is_not_null()).partition_by("media", as_dict=True)
     for media, frames in _labelled_frames(source, shard):
-        sequence, sides = _one_hand(frames, found.get((media,), hands.clear()))
+        sequence, sides = _one_hand(frames, found.get((media,), hands.clear()), source.has_z)
         yield Clip(media, frames, sequence, sides)
 
 
@@ -97,13 +97,16 @@ def _labelled_frames(source: ExtractedSource, shard: int) -> Iterator[tuple[str,
         yield str(media), table
 
 
-def _one_hand(frames: pl.DataFrame, hands: pl.DataFrame) -> tuple[HandSequence, NDArray[np.int8]]:
+def _one_hand(
+    frames: pl.DataFrame, hands: pl.DataFrame, has_z: bool
+) -> tuple[HandSequence, NDArray[np.int8]]:
     """The hand followed through a media's frames, and its side in each of them."""
     points = hands["landmarks"].to_numpy().reshape(-1, _JOINTS, 3).astype(np.float64)
     width, height = _size(frames)
     chosen = choose_rows(
         frame_index=_rows_of(frames, hands), landmarks=points,
         score=hands["score"].to_numpy().astype(np.float64), frames=frames.height, width=width, height=height,
+        has_z=has_z,
     )  # fmt: skip
     seen = chosen >= 0
     landmarks = np.full((frames.height, _JOINTS, 3), np.nan)
@@ -115,7 +118,8 @@ def _one_hand(frames: pl.DataFrame, hands: pl.DataFrame) -> tuple[HandSequence, 
         SIDES, range(len(SIDES)), default=UNKNOWN_SIDE, return_dtype=pl.Int8
     )
     sides[seen] = codes.fill_null(UNKNOWN_SIDE).to_numpy()[chosen[seen]]
-    return HandSequence(landmarks, frames["timestamp_s"].to_numpy(), tracks, width, height), sides
+    times = frames["timestamp_s"].to_numpy()
+    return HandSequence(landmarks, times, tracks, width, height, has_z), sides
 
 
 def _body(frames: pl.DataFrame, bodies: pl.DataFrame) -> BodySequence:

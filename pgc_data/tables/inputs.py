@@ -52,6 +52,11 @@ class ExtractedSource:
     fingerprint: str
     facts: Mapping[str, Any]
 
+    @property
+    def has_z(self) -> bool:
+        """Whether depth was measured: an annotation's own joints are flat."""
+        return self.facts.get("landmarks") != "annotation"
+
     def shard(self, table: str, number: int) -> Path:
         """File of one shard of `frames`, `hands` or `holistic`."""
         return self.folder / f"{table}-{number:05d}.parquet"
@@ -159,7 +164,8 @@ def _extraction(workspace: Workspace, source: Source) -> tuple[dict[str, Any], d
         raise DataError(
             f"shard {broken[0]} of {folder} is not whole: run `pgc-data extract {name}` to mend it"
         )
-    items = media_items(workspace.prepared(name) / "samples.parquet")
+    samples = workspace.prepared(name) / "samples.parquet"
+    items = media_items(samples, annotated=settings.get("backend") == "annotation")
     if settings.get("media_sha256") != media_fingerprint(items):
         raise DataError(
             f"{name} was prepared again with other frames since it was extracted: run `pgc-data extract {name}`"

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from pgc_data import __version__
 from pgc_data.errors import DataError
 from pgc_data.storage.files import read_json, sha256_file, write_json
+from pgc_data.storage.parquet import parquet_file
 
 MANIFEST_FILE = "manifest.json"
 
@@ -50,13 +49,18 @@ def describe_files(folder: Path) -> list[dict[str, Any]]:
     return [
         {
             "path": path.relative_to(folder).as_posix(),
-            "rows": pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None,
+            "rows": _rows(path) if path.suffix == ".parquet" else None,
             "bytes": path.stat().st_size,
             "sha256": sha256_file(path),
         }
         for path in sorted(paths)
         if not path.relative_to(folder).parts[0].startswith(".") and path.parent.name != "audit"
     ]
+
+
+def _rows(path: Path) -> int:
+    with parquet_file(path) as file:
+        return int(file.metadata.num_rows)
 
 
 def write_manifest(folder: Path, tables: Mapping[str, Any]) -> None:

@@ -231,7 +231,7 @@ class WindowsBuilder:
             "features": nested(windows.features),
             "usable": nested(windows.usable),
             "usable_fraction": windows.usable_fraction,
-            "has_z": np.ones(n, dtype=bool),
+            "has_z": np.full(n, source.has_z),
             "native_label": facts["label"].to_arrow(),
             "feature_schema": [self.features.name] * n,
             "licence": [source.source.licence] * n,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -10,9 +9,11 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pgc_data.paths import RemotePath, remote_of
 from pgc_data.splits import SPLITS
-from pgc_data.storage.files import ensure_writable, unwritable
+from pgc_data.storage.files import ensure_writable, remove_folder, unwritable
 from pgc_data.storage.parquet import TableWriter
+from pgc_data.storage.remote import copy_file, remove_tree
 
 FILE_BYTES = 500 << 20
 
@@ -20,7 +21,9 @@ FILE_BYTES = 500 << 20
 class SplitWriter:
     """Writes rows to the file of their split; files end after about `FILE_BYTES`.
 
-    Everything is written below `<folder>.incomplete`, which replaces `folder` when the block ends well.
+    Everything is written below `<folder>.incomplete`, which replaces `folder` when the block ends well. In an object
+    store, which cannot rename, the old files are removed and then the new ones copied: stopped in between, the table
+    is not what the manifest says, and is made again.
     """
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
@@ -34,7 +37,7 @@ class SplitWriter:
         self.rows = dict.fromkeys(SPLITS, 0)
 
     def __enter__(self) -> SplitWriter:
-        shutil.rmtree(self._partial, ignore_errors=True)
+        remove_folder(self._partial)
         ensure_writable(self._partial)
         return self
 
@@ -68,7 +71,7 @@ class SplitWriter:
         if kind is not None:
             for _, stack in self._open.values():
                 stack.__exit__(kind, value, trace)
-            shutil.rmtree(self._partial, ignore_errors=True)
+            remove_folder(self._partial)
             return
         for split in list(self._open):
             self._close(split)
@@ -78,12 +81,22 @@ class SplitWriter:
             raise unwritable(self._folder, error) from error
 
     def _publish(self) -> None:
-        for files in self._files.values():
-            for path in files:
-                path.rename(path.with_name(f"{path.stem}-of-{len(files):05d}.parquet"))
+        names = {
+            path: f"{path.stem}-of-{len(files):05d}.parquet"
+            for files in self._files.values()
+            for path in files
+        }
+        if (folder := remote_of(self._folder)) is not None:
+            remove_tree(folder)
+            for path, name in names.items():
+                copy_file(RemotePath(path), folder / name)
+            remove_folder(self._partial)
+            return
+        for path, name in names.items():
+            path.rename(path.with_name(name))
         old = self._folder.with_name(f".{self._folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
+        remove_folder(old)
         if self._folder.exists():
             self._folder.replace(old)
         self._partial.replace(self._folder)
-        shutil.rmtree(old, ignore_errors=True)
+        remove_folder(old)

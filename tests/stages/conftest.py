@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from factories import RecordedBackend, annotate, drawn_hand, frames
 
-from pgc_data.hands.extractor import extract_shard
+from pgc_data.engines import Attempt
 from pgc_data.hands.model_file import ModelFile
-from pgc_data.stages import extract, prepare
+from pgc_data.stages import extract, networks, prepare, shards
 
 LABELS = {"D0X": (1, 20), "B0A": (21, 60), "G05": (61, 90), "G10": (91, 100)}
 
 
 @pytest.fixture
-def recorded(monkeypatch):
+def recorded(monkeypatch, tmp_path_factory):
     """Makes `extract.run` use a recorded backend in this process; set `.hands` to change what it finds."""
 
     class Recorded:
@@ -23,16 +21,19 @@ def recorded(monkeypatch):
         hands = staticmethod(lambda image, timestamp_s: [drawn_hand(timestamp_s + image[-1, -1, 0] / 50)])
         shards: list[int] = []  # noqa: RUF012
 
-    def in_process(function, shards, workers, initialize, arguments):
-        for shard in shards:
-            Recorded.shards.append(shard.number)
-            yield shard.number, extract_shard(shard, RecordedBackend(Recorded.hands))
+    def in_process(function, packs, workers, initialize, arguments, *engine):
+        for pack in packs:
+            # For each of them, as `.hands` may have changed.
+            shards.set_up(*arguments)
+            Recorded.shards.append(pack.number)
+            yield function(pack, Attempt())
 
     Recorded.shards = []
+    model = tmp_path_factory.mktemp("model") / "m.task"
+    model.touch()
     monkeypatch.setattr(extract, "map_shards", in_process)
-    monkeypatch.setattr(
-        extract, "find_hand_model", lambda given: ModelFile(Path("m.task"), "0" * 64, "recorded")
-    )
+    monkeypatch.setattr(extract, "make_backend", lambda *what: RecordedBackend(Recorded.hands))
+    monkeypatch.setattr(networks, "find_hand_model", lambda given: ModelFile(model, "0" * 64, "recorded"))
     return Recorded
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import polars as pl
 import pytest
 from factories import drawn_hand
 
+from pgc_data.engines import Attempt, cores
 from pgc_data.errors import ConfigError, DataError
-from pgc_data.hands.extractor import extract_shard
 from pgc_data.hands.media_items import media_items
 from pgc_data.hands.model_file import ModelFile
 from pgc_data.hands.types import Body, Found
-from pgc_data.stages import extract, prepare
+from pgc_data.stages import extract, networks, prepare, rehearsal, shards
 from pgc_data.stages.extract import ExtractConfig
 from pgc_data.storage.parquet import table_of, write_table
 
@@ -261,13 +262,74 @@ def test_bad_calls_are_clear_errors(prepared, recorded, tmp_path):
         run(prepared)
 
 
-def test_a_dry_run_estimates(prepared):
-    lines = extract.plan(ExtractConfig(workspace=prepared, dataset="ipn")).lines()
-    assert any("600 frames of 6 media" in line for line in lines)
+@pytest.fixture
+def rehearsed(recorded, monkeypatch, tmp_path):
+    """Makes a dry run measure the recorded backend, in this process; set `.model` to what is at hand."""
+
+    class Rehearsed:
+        model = ModelFile(tmp_path / "m.task", "0" * 64, "recorded")
+
+    def in_process(function, packs, workers, initialize, arguments):
+        shards.set_up(*arguments)
+        for pack in packs:
+            yield function(pack, Attempt())
+
+    (tmp_path / "m.task").touch()
+    monkeypatch.setattr(networks, "model_at_hand", lambda bundle, given: Rehearsed.model)
+    monkeypatch.setattr(rehearsal, "map_shards", in_process)
+    return Rehearsed
+
+
+def planned(workspace, **settings):
+    config = ExtractConfig(workspace=workspace, dataset="ipn", workers=2, **{"shard_frames": 200, **settings})
+    return extract.plan(config).work
+
+
+def test_a_dry_run_measures_a_few_frames_and_writes_nothing(prepared, rehearsed):
+    said = planned(prepared)
+    assert said.startswith("600 of 600 frames of 6 media are still to do; roughly 0.0 minutes with 2 workers")
+    found = re.search(
+        r"\(measured on (\d+) frames in (\d+) places: [\d,]+ frames/s a worker, (\d) at work\)", said
+    )
+    frames, places, at_work = map(int, found.groups())
+    assert frames == 16 * places > 100
+    assert at_work == min(2, cores())
+    assert not (prepared / "extracted").exists()
+
+
+def test_a_dry_run_measures_what_is_still_to_do(prepared, rehearsed, recorded):
+    run(prepared)
+    assert planned(prepared) == "0 of 600 frames of 6 media are still to do"
+    (prepared / "extracted" / "ipn" / "stats-00001.json").unlink()
+    assert planned(prepared).startswith("200 of 600 frames of 6 media are still to do; roughly")
+    assert planned(prepared, restart=True).startswith("600 of 600 frames")
+
+
+def test_a_dry_run_says_why_it_cannot_measure(prepared, rehearsed, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(rehearsed, "model", None)
+        assert planned(prepared).endswith("how long is not known yet, for the model is still to be fetched")
+    with monkeypatch.context() as patch:
+        patch.setattr(rehearsed, "model", ModelFile(prepared / "gone.task", "0" * 64, "gone"))
+        assert re.search(
+            "how long could not be measured: a worker cannot see the model .*gone.task", planned(prepared)
+        )
+    for path in (prepared / "raw" / "ipn" / "frames").rglob("*.jpg"):
+        path.write_bytes(b"")
+    assert planned(prepared).endswith("how long could not be measured: no frame that was tried can be read")
+
+
+@pytest.mark.parametrize(
+    ("media", "frames", "workers", "seconds"),
+    [(10, 10, 1, 2.0), (10, 110, 1, 7.0), (10, 110, 2, 3.5)],
+)
+def test_an_estimate_counts_what_opening_a_clip_costs(media, frames, workers, seconds):
+    measured = rehearsal.Rehearsal(media=2, opening_s=0.4, frames=20, frames_s=1.0, workers=1)
+    assert measured.seconds(media, frames, workers) == pytest.approx(seconds)
 
 
 @pytest.fixture
-def bodies(recorded, monkeypatch):
+def bodies(recorded, monkeypatch, tmp_path):
     """Makes `--backend holistic` find one hand and a pose in every frame, in this process."""
 
     class Person:
@@ -282,21 +344,20 @@ def bodies(recorded, monkeypatch):
         def close(self):
             pass
 
-    def in_process(function, shards, workers, initialize, arguments):
-        assert arguments[1:] == ("holistic", Path("h.task"), 2, 0.5)
-        for shard in shards:
-            yield shard.number, extract_shard(shard, Person())
+    def make(*what):
+        assert what == ("holistic", model, 2, 0.5)
+        return Person()
 
-    monkeypatch.setattr(extract, "map_shards", in_process)
-    monkeypatch.setattr(
-        extract, "find_holistic_model", lambda given: ModelFile(Path("h.task"), "1" * 64, "recorded")
-    )
+    model = tmp_path / "h.task"
+    model.touch()
+    monkeypatch.setattr(extract, "make_backend", make)
+    monkeypatch.setattr(networks, "find_holistic_model", lambda given: ModelFile(model, "1" * 64, "recorded"))
 
 
 def test_bodies_are_extracted_with_a_model_and_settings_of_their_own(prepared, bodies):
     summary = run(prepared, backend="holistic")
     assert (summary.counts["bodies"], summary.counts["hands"]) == (600, 600)
-    assert any("holistic model: h.task" in line for line in summary.lines())
+    assert any("holistic model: " in line and "h.task" in line for line in summary.lines())
     assert any("600 frames with a pose, face or hand" in line for line in summary.lines())
     found = table(prepared, "holistic")
     assert found.height == 600
@@ -322,7 +383,7 @@ def test_the_settings_of_hands_are_those_of_every_run_before(prepared, recorded)
     settings = json.loads((prepared / "extracted" / "ipn" / "settings.json").read_text())
     assert list(settings["config"]) == ["dataset", "hands", "confidence", "margin", "shard_frames"]
     assert (settings["backend"], settings["hand_model_sha256"]) == ("mediapipe", "0" * 64)
-    assert settings["extraction_version"] == 1
+    assert settings["extraction_version"] == 2
     assert not {name for name in settings if "holistic" in name}
 
 
@@ -338,10 +399,3 @@ def test_the_settings_of_hands_are_those_of_every_run_before(prepared, recorded)
 def test_an_option_that_the_backend_does_not_use_is_a_wrong_call(given, message):
     with pytest.raises(ConfigError, match=message):
         ExtractConfig(dataset="ipn", **given)
-
-
-def test_a_dry_run_does_not_guess_how_long_bodies_take(prepared):
-    lines = extract.plan(
-        ExtractConfig(workspace=prepared, dataset="ipn", backend="holistic", workers=2)
-    ).lines()
-    assert any("600 frames of 6 media are still to do with 2 workers" in line for line in lines)
