@@ -10,14 +10,19 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pgc_data.errors import DataError
 from pgc_data.hands.annotated import ANNOTATION_COLUMNS, packed_hands
-from pgc_data.storage.parquet import read_table
+from pgc_data.storage.parquet import read_row_groups
+from pgc_data.storage.schemas import arrow_schema
 
 _COLUMNS = ["media", "media_kind", "fps", "frame_start", "frame_end"]
 _ROWS_AT_A_TIME = 1 << 14
+_KINDS = pa.dictionary(pa.int8(), pa.string())
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,8 @@ class MediaItem:
 class MediaTable:
     """The media of a samples table in order, each with the frames that its samples cover, merged.
 
-    Kept as columns, and made into `MediaItem`s as they are asked for: a million take some 100 MB as columns, and
-    four times that as objects.
+    Kept as columns in the file's order, and made into `MediaItem`s as they are asked for: a million take some 100 MB
+    as columns, and four times that as objects or sorted.
     """
 
     def __init__(self, samples: Path, annotated: bool = False) -> None:
@@ -57,18 +62,23 @@ class MediaTable:
         Raises:
             DataError: it is missing, damaged, or another table; or hands are asked for and none is annotated.
         """
-        table = read_table(samples, "samples", [*_COLUMNS, *(ANNOTATION_COLUMNS if annotated else ())])
+        columns = [*_COLUMNS, *(ANNOTATION_COLUMNS if annotated else ())]
+        parts = [_lean(part) for part in read_row_groups(samples, "samples", columns)]
+        table = pa.concat_tables(parts or [arrow_schema("samples").empty_table().select(columns)])
         if annotated and table["boxes"].null_count == table.num_rows:
             raise DataError(
                 f"none of the {table.num_rows:,} samples in {samples} has annotated boxes: use --backend mediapipe"
             )
-        order = pc.sort_indices(table, sort_keys=[("media", "ascending"), ("frame_start", "ascending")])
-        self._table = table.take(order).combine_chunks()
+        keys = [("media", "ascending"), ("frame_start", "ascending")]
+        order = pc.sort_indices(table.select(["media", "frame_start"]), sort_keys=keys)
+        self._order = order.to_numpy().astype(np.uint32)
+        self._batches = table.to_batches()
+        self._firsts = np.cumsum([0, *(batch.num_rows for batch in self._batches[:-1])])
 
     @property
     def rows(self) -> int:
         """Samples, of which several may be of one media."""
-        return int(self._table.num_rows)
+        return len(self._order)
 
     def __iter__(self) -> Iterator[MediaItem]:
         return (item for _, item in self.numbered())
@@ -93,11 +103,28 @@ class MediaTable:
             yield first, MediaItem(*now, tuple(intervals), hands)
 
     def _values(self, start: int, stop: int | None) -> Iterator[tuple[Any, ...]]:
-        rows = self._table.slice(start, None if stop is None else stop - start)
-        for part in rows.to_batches(max_chunksize=_ROWS_AT_A_TIME):
+        for begin in range(start, self.rows if stop is None else stop, _ROWS_AT_A_TIME):
+            part = self._rows_at(self._order[begin : min(begin + _ROWS_AT_A_TIME, stop or self.rows)])
             with_hands = set(ANNOTATION_COLUMNS) <= set(part.schema.names)
             hands = packed_hands(part) if with_hands else repeat(b"", part.num_rows)
             yield from zip(*(part.column(name).to_pylist() for name in _COLUMNS), hands, strict=True)
+
+    def _rows_at(self, places: NDArray[np.uint32]) -> pa.RecordBatch:
+        """Some rows in the order asked for. Arrow's own `take` copies all strings of a table to get at a few."""
+        which = np.searchsorted(self._firsts, places, side="right") - 1
+        by_batch = np.argsort(which, kind="stable")
+        parts = [
+            self._batches[number].take(places[which == number] - self._firsts[number])
+            for number in np.unique(which)
+        ]
+        return pa.concat_batches(parts).take(np.argsort(by_batch))
+
+
+def _lean(part: pa.Table) -> pa.Table:
+    """A row group with the words that come again and again kept once."""
+    place = part.schema.get_field_index("media_kind")
+    kinds = part["media_kind"].combine_chunks().cast(_KINDS)
+    return part.set_column(place, pa.field("media_kind", _KINDS), kinds).combine_chunks()
 
 
 def media_items(samples: Path, annotated: bool = False) -> list[MediaItem]:

@@ -60,8 +60,8 @@ class ExtractConfig(Config):
     )
     # Recorded on its own, beside its model.
     backend: str = option(
-        "mediapipe", "what finds hands: MediaPipe; its two networks without its graph (direct); MediaPipe with one person's pose and face (holistic); the dataset's "
-        "own boxes (annotation); a detector (onnx)",
+        "mediapipe", "what finds hands: MediaPipe; its two networks without its graph (direct); MediaPipe with one "
+        "person's pose and face (holistic); the dataset's own boxes (annotation); a detector (onnx)",
         choices=BACKENDS, recorded=False,
     )  # fmt: skip
     hand_model: Path | None = option(
@@ -292,7 +292,8 @@ def _facts(
         "source": source.name, "dataset": source.dataset, **source.metadata(), "config": recorded,
         "backend": config.backend, **{f"{kind}_model_sha256": model.sha256 for kind, model in models.items()},
         "media_sha256": media_sha256, "extraction_version": EXTRACTION_VERSION,
-        "libraries": {name: version(name) for name in networks.libraries(config.backend, models)}, **networks.box_facts(config),
+        "libraries": {name: version(name) for name in networks.libraries(config.backend, models)},
+        **networks.box_facts(config),
     }  # fmt: skip
 
 

@@ -81,23 +81,25 @@ def test_the_same_frames_give_the_same_bytes(tmp_path):
 
 
 _PEAK = """
-import resource, sys
+import re, sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from factories import RecordedBackend
+from factories import RecordedBackend, drawn_hand
 from pgc_data.hands.extractor import Shard, extract_shard
 from pgc_data.hands.media_items import MediaItem
 raw = Path({raw!r})
 item = MediaItem("v.avi", "video", 30.0, ((1, {count}),))
-print(extract_shard(Shard({count}, (item,), raw, raw, 0.2, {{}}), RecordedBackend())["hands"])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(extract_shard(Shard({count}, (item,), raw, raw, 0.2, {{}}),
+    RecordedBackend(lambda image, seconds: [drawn_hand(0, 160, 120)]))["crops"])
+# Not of getrusage, which begins with the peak of the process that started this one.
+print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak is told in other units elsewhere")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    noise = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8), (160, 120))
     writer = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 30, (160, 120))
     for number in range(20_000):
         writer.write(np.roll(noise, number, axis=1))
@@ -106,13 +108,13 @@ def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):
     def peak_mb(count):
         code = _PEAK.format(path=sys.path, raw=str(tmp_path), count=count)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        hands, peak = map(int, done.stdout.split())
-        assert hands == count
+        crops, peak = map(int, done.stdout.split())
+        assert crops == count
         return peak / 1024
 
     # The frames between the two would take 1,000 MB.
     short, long = peak_mb(2_000), peak_mb(20_000)
-    assert long - short < 0, (short, long)
+    assert long - short < 40, (short, long)
 
 
 def test_mediapipe_is_given_times_that_grow(monkeypatch):

@@ -98,6 +98,7 @@ def test_an_enormous_image_is_refused_before_it_takes_the_memory(tmp_path):
         ("grey.png", cv2.imencode(".png", picture(channels=1))[1].tobytes()),
         ("alpha.png", cv2.imencode(".png", picture(channels=4))[1].tobytes()),
         ("plain.jpg", jpeg(picture())),
+        ("padded.jpg", jpeg(picture()) + bytes(9)),
     ],
 )
 def test_every_kind_of_image_becomes_8_bit_bgr(tmp_path, name, content):

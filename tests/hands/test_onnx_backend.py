@@ -51,7 +51,7 @@ def test_a_box_is_where_the_colour_is_in_pixels_of_the_image(tmp_path, shape, dt
 
 
 def test_a_fixed_input_sees_the_whole_image_stretched(tmp_path):
-    finder = backend(write_detector(tmp_path / "d.onnx", ("B", 3, 64, 64)))
+    finder = backend(write_detector(tmp_path / "d.onnx", ("B", 3, 64, 160)))
     found = finder.find(picture(width=640, height=128, blue=(320, 32, 160, 64)), 0.0)
     assert boxes(found) == [(320.0, 32.0, 160.0, 64.0)]
 

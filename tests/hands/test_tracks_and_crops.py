@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
+
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,6 +68,17 @@ def test_a_crop_survives_as_png_to_the_bit():
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     crop = cut(image, (3, 5, 20, 10))
     assert (cv2.imdecode(np.frombuffer(encode_png(crop), np.uint8), 1) == image[5:15, 3:23]).all()
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 16, 256]), st.integers(0, 99))
+def test_every_reader_of_png_sees_the_crop_as_it_was(width, height, levels, seed):
+    crop = np.random.default_rng(seed).integers(0, levels, (height, width, 3), dtype=np.uint8)
+    assert (np.asarray(PIL.Image.open(io.BytesIO(encode_png(crop)))) == crop[:, :, ::-1]).all()
+
+
+def test_a_crop_takes_fewer_bytes_than_its_pixels():
+    smooth = cv2.resize(np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8), (120, 150))
+    assert len(encode_png(smooth)) < smooth.nbytes / 2
 
 
 def test_the_hash_stays_near_under_noise_and_far_between_images():

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,10 +11,9 @@ import pytest
 from factories import annotate, drawn_hand, frames
 
 from pgc_data.errors import ConfigError, DataError
-from pgc_data.hands.extractor import extract_shard
 from pgc_data.hands.model_file import ModelFile
 from pgc_data.hands.types import Body, Found
-from pgc_data.stages import audit, extract, prepare, to_parquet
+from pgc_data.stages import audit, extract, networks, prepare, to_parquet
 from pgc_data.stages.to_parquet import ToParquetConfig
 from pgc_data.storage.schemas import arrow_schema, read_metadata
 from pgc_data.tables.crops import CropsBuilder
@@ -622,13 +620,11 @@ class BodyBackend:
         pass
 
 
-def test_windows_of_bodies_are_the_parts_of_their_frames(prepared, monkeypatch):
-    def in_process(function, shards, workers, initialize, arguments):
-        return ((shard.number, extract_shard(shard, BodyBackend())) for shard in shards)
-
-    monkeypatch.setattr(extract, "map_shards", in_process)
-    model = ModelFile(Path("h.task"), "1" * 64, "recorded")
-    monkeypatch.setattr(extract, "find_holistic_model", lambda given: model)
+def test_windows_of_bodies_are_the_parts_of_their_frames(prepared, recorded, monkeypatch, tmp_path):
+    model = tmp_path / "h.task"
+    model.touch()
+    monkeypatch.setattr(extract, "make_backend", lambda *what: BodyBackend())
+    monkeypatch.setattr(networks, "find_holistic_model", lambda given: ModelFile(model, "1" * 64, "recorded"))
     extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn", backend="holistic"))
     run(prepared, table=("windows",), features="holistic1662", stride=1)
     windows = rows(prepared, "windows")
