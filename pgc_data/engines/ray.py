@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from pgc_data import __version__
@@ -84,38 +85,40 @@ def map_ray(
 
 def _drain(crew: _Crew, shards: Iterator[S], most: int) -> Iterator[Any]:
     """Gives each actor that is free the next shard; a shard whose actor is lost comes first again."""
-    lost: deque[tuple[S, int]] = deque()
-    more = True
+    waiting: deque[tuple[S, int]] = deque()
     while True:
-        if more and not lost:
-            try:
-                lost.append((next(shards), 0))
-            except StopIteration:
-                more = False
-        while lost and crew.free:
-            crew.give(*lost.popleft())
-        if lost and crew.size < most:
+        waiting.extend((shard, 0) for shard in islice(shards, max(0, most - crew.busy - len(waiting))))
+        while waiting and crew.free:
+            crew.give(*waiting.popleft())
+        while crew.size < min(most, crew.busy + len(waiting)):
             crew.hire()
-        if not (lost or crew.busy):
+        if not (waiting or crew.busy):
             return
-        if more and not lost:
-            continue
         done = crew.wait()
         if done is None:
             continue
         shard, losses, outcome = done
         if outcome is None:
-            log.warning("%s: its node or its Ray worker was lost; it is begun again elsewhere", shard)
-            if losses + 1 >= _MOST_LOSSES:
-                raise DataError(
-                    f"{shard} lost its Ray worker {_MOST_LOSSES} times: see Ray's logs; what had finished is kept"
-                )
-            lost.appendleft((shard, losses + 1))
+            waiting.appendleft((shard, _one_more(losses, shard)))
             continue
         result, error = outcome
         if error is not None:
             raise error
         yield result
+
+
+def _one_more(losses: int, shard: object) -> int:
+    """How often a shard lost its actor, now that it did again.
+
+    Raises:
+        DataError: too often.
+    """
+    if losses + 1 >= _MOST_LOSSES:
+        raise DataError(
+            f"{shard} lost its Ray worker {_MOST_LOSSES} times: see Ray's logs; what had finished is kept"
+        )
+    log.warning("%s: its node or its Ray worker was lost; it is begun again elsewhere", shard)
+    return losses + 1
 
 
 class _Crew:
@@ -128,14 +131,15 @@ class _Crew:
         self._working: dict[Any, tuple[Any, Any, int]] = {}
         self._since = time.monotonic()
         self._warned = False
+        self._failed = 0
 
     @property
     def size(self) -> int:
         return len(self.free) + len(self._starting) + len(self._working)
 
     @property
-    def busy(self) -> bool:
-        return bool(self._working)
+    def busy(self) -> int:
+        return len(self._working)
 
     def hire(self) -> None:
         actor = self._kind.remote(*self._arguments)
@@ -162,13 +166,26 @@ class _Crew:
         return None
 
     def _welcome(self, actor: Any, ref: Any) -> None:
-        version = self._get(ref)
-        if version is None:
-            return
+        """Takes in an actor that is ready.
+
+        Raises:
+            DataError: it is of another version, or actors die as they start, one after the other.
+        """
+        try:
+            version = self._ray.get(ref)
+        except self._ray.exceptions.RayActorError as error:
+            self._failed += 1
+            if self._failed < _MOST_LOSSES:
+                return
+            last = str(error).strip().splitlines()[-1]
+            raise DataError(
+                f"Ray's workers die as they start ({last}): is pgc-data installed on every node?"
+            ) from error
         if version != __version__:
             raise DataError(
                 f"a node of the cluster has pgc-data {version}, this one {__version__}: install the same everywhere"
             )
+        self._failed = 0
         self.free.append(actor)
 
     def _get(self, ref: Any) -> Any:

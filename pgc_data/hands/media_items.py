@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -63,7 +63,11 @@ class MediaTable:
             DataError: it is missing, damaged, or another table; or hands are asked for and none is annotated.
         """
         columns = [*_COLUMNS, *(ANNOTATION_COLUMNS if annotated else ())]
-        parts = [_lean(part) for part in read_row_groups(samples, "samples", columns)]
+        with _tight_memory() as pool:
+            parts = []
+            for part in read_row_groups(samples, "samples", columns):
+                parts.append(_lean(part))
+                pool.release_unused()
         table = pa.concat_tables(parts or [arrow_schema("samples").empty_table().select(columns)])
         if annotated and table["boxes"].null_count == table.num_rows:
             raise DataError(
@@ -71,7 +75,8 @@ class MediaTable:
             )
         keys = [("media", "ascending"), ("frame_start", "ascending")]
         order = pc.sort_indices(table.select(["media", "frame_start"]), sort_keys=keys)
-        self._order = order.to_numpy().astype(np.uint32)
+        # Not by `to_numpy`, for the reason in `_indices`.
+        self._order = np.frombuffer(order.buffers()[1], np.uint64, len(order)).astype(np.uint32)
         self._batches = table.to_batches()
         self._firsts = np.cumsum([0, *(batch.num_rows for batch in self._batches[:-1])])
 
@@ -83,41 +88,75 @@ class MediaTable:
     def __iter__(self) -> Iterator[MediaItem]:
         return (item for _, item in self.numbered())
 
-    def numbered(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, MediaItem]]:
-        """The media of some rows, each with its first row.
+    def numbered(self) -> Iterator[tuple[int, MediaItem]]:
+        """The media, each with its first row."""
+        return _merged(
+            values
+            for start in range(0, self.rows, _ROWS_AT_A_TIME)
+            for values in _values(self.some(start, min(start + _ROWS_AT_A_TIME, self.rows)))
+        )
 
-        Args:
-            start: first row, one where a media begins.
-            stop: the row after the last; all that follow by default.
-        """
-        now: tuple[str, str, float | None] | None = None
-        first, intervals, hands = start, list[tuple[int, int]](), b""
-        for row, (media, kind, fps, begin, end, annotated) in enumerate(self._values(start, stop), start):
-            if now is None or now[0] != media:
-                if now is not None:
-                    yield first, MediaItem(*now, tuple(intervals), hands)
-                now, first, intervals, hands = (media, sys.intern(kind), fps), row, [], b""
-            _join(intervals, begin, end)
-            hands += annotated
-        if now is not None:
-            yield first, MediaItem(*now, tuple(intervals), hands)
-
-    def _values(self, start: int, stop: int | None) -> Iterator[tuple[Any, ...]]:
-        for begin in range(start, self.rows if stop is None else stop, _ROWS_AT_A_TIME):
-            part = self._rows_at(self._order[begin : min(begin + _ROWS_AT_A_TIME, stop or self.rows)])
-            with_hands = set(ANNOTATION_COLUMNS) <= set(part.schema.names)
-            hands = packed_hands(part) if with_hands else repeat(b"", part.num_rows)
-            yield from zip(*(part.column(name).to_pylist() for name in _COLUMNS), hands, strict=True)
+    def some(self, start: int, stop: int) -> pa.RecordBatch:
+        """Some of the rows, for `items_of`: from one where a media begins, to the one before another begins."""
+        return self._rows_at(self._order[start:stop])
 
     def _rows_at(self, places: NDArray[np.uint32]) -> pa.RecordBatch:
         """Some rows in the order asked for. Arrow's own `take` copies all strings of a table to get at a few."""
         which = np.searchsorted(self._firsts, places, side="right") - 1
         by_batch = np.argsort(which, kind="stable")
         parts = [
-            self._batches[number].take(places[which == number] - self._firsts[number])
+            self._batches[number].take(_indices(places[which == number] - self._firsts[number]))
             for number in np.unique(which)
         ]
-        return pa.concat_batches(parts).take(np.argsort(by_batch))
+        return pa.concat_batches(parts).take(_indices(np.argsort(by_batch)))
+
+
+def _indices(places: NDArray[np.integer[Any]]) -> pa.Array:
+    """Places as Arrow has them. `pyarrow.array` would load pandas where it is installed, some 40 MB."""
+    return pa.Array.from_buffers(pa.int64(), len(places), [None, pa.py_buffer(places.astype(np.int64))])
+
+
+def items_of(rows: pa.RecordBatch) -> tuple[MediaItem, ...]:
+    """The media of some rows of a `MediaTable`."""
+    return tuple(item for _, item in _merged(_values(rows)))
+
+
+_Values = tuple[str, str, float | None, int, int, bytes]
+
+
+def _values(rows: pa.RecordBatch) -> Iterator[_Values]:
+    with_hands = set(ANNOTATION_COLUMNS) <= set(rows.schema.names)
+    hands = packed_hands(rows) if with_hands else repeat(b"", rows.num_rows)
+    kinds = rows.column("media_kind")
+    words = kinds.dictionary.to_pylist()
+    media, fps, *frames = (rows.column(name).to_pylist() for name in _COLUMNS if name != "media_kind")
+    return zip(media, (words[n] for n in kinds.indices.to_pylist()), fps, *frames, hands, strict=True)
+
+
+def _merged(values: Iterable[_Values]) -> Iterator[tuple[int, MediaItem]]:
+    """One item for all rows in a row that are of one media, with the first of them."""
+    now: tuple[str, str, float | None] | None = None
+    first, intervals, hands = 0, list[tuple[int, int]](), b""
+    for row, (media, kind, fps, begin, end, annotated) in enumerate(values):
+        if now is None or now[0] != media:
+            if now is not None:
+                yield first, MediaItem(*now, tuple(intervals), hands)
+            now, first, intervals, hands = (media, kind, fps), row, [], b""
+        _join(intervals, begin, end)
+        hands += annotated
+    if now is not None:
+        yield first, MediaItem(*now, tuple(intervals), hands)
+
+
+@contextmanager
+def _tight_memory() -> Iterator[pa.MemoryPool]:
+    """Makes Arrow take its memory from the system, and give it back: its own pools keep half as much again."""
+    usual, system = pa.default_memory_pool(), pa.system_memory_pool()
+    pa.set_memory_pool(system)
+    try:
+        yield system
+    finally:
+        pa.set_memory_pool(usual)
 
 
 def _lean(part: pa.Table) -> pa.Table:

@@ -14,7 +14,7 @@ from pgc_data.engines import Attempt, cores, map_shards
 from pgc_data.hands.extractor import read_media
 from pgc_data.hands.media import DECODED
 from pgc_data.hands.media_items import MediaItem
-from pgc_data.stages.shards import Pack, Packs, Setup, initialize, worker_state
+from pgc_data.stages.shards import Packs, Setup, initialize, worker_state
 
 _PIECES = 40
 _FRAMES_OF_A_PIECE = 16
@@ -79,7 +79,7 @@ def rehearse(setup: Setup, packs: Packs, todo: Sequence[int], workers: int) -> R
     with tempfile.TemporaryDirectory(prefix="pgc-data-") as folder:
         quiet = replace(setup, log=Path(folder) / "native.log")
         pieces = _pieces(packs, todo)
-        with closing(map_shards(time_pack, pieces, crew, initialize, (quiet,))) as results:
+        with closing(map_shards(time_piece, pieces, crew, initialize, (quiet,))) as results:
             timings = list(_until_the_time_is_up(results))
     warm = _warm(timings)
     read = [timing for timing in warm or timings if timing.media]
@@ -100,7 +100,17 @@ class _Timing:
     frames_s: float
 
 
-def _pieces(packs: Packs, todo: Sequence[int]) -> Iterator[Pack]:
+@dataclass(frozen=True)
+class Piece:
+    """A few frames to be timed."""
+
+    items: tuple[MediaItem, ...]
+
+    def __str__(self) -> str:
+        return f"the piece from {self.items[0].media}"
+
+
+def _pieces(packs: Packs, todo: Sequence[int]) -> Iterator[Piece]:
     """Short stretches, spread over the work however few of them there will be time for."""
     seen: set[tuple[str, int]] = set()
     for piece in range(_PIECES):
@@ -115,7 +125,7 @@ def _pieces(packs: Packs, todo: Sequence[int]) -> Iterator[Pack]:
             frames += items[-1].frames
         if (what := (items[0].media, items[0].intervals[0][0])) not in seen:
             seen.add(what)
-            yield Pack(piece, tuple(items))
+            yield Piece(tuple(items))
 
 
 def _stretch(item: MediaItem, place: float, most: int) -> MediaItem:
@@ -127,19 +137,19 @@ def _stretch(item: MediaItem, place: float, most: int) -> MediaItem:
     return replace(item, intervals=((start, min(end, start + most - 1)),))
 
 
-def time_pack(pack: Pack, attempt: Attempt) -> _Timing:
-    """Does in a worker all that extraction does with the frames of a pack, save writing it down."""
+def time_piece(piece: Piece, attempt: Attempt) -> _Timing:
+    """Does in a worker all that extraction does with some frames, save writing it down."""
     setup, backend = worker_state()
     media = frames = 0
     opening = following = 0.0
-    for position, item in enumerate(pack.items):
+    for position, item in enumerate(piece.items):
         if position in attempt.crashed:
             continue
         attempt.begin(position)
         begin = time.perf_counter()
         ends = [
             time.perf_counter()
-            for frame, _, _ in read_media(item, setup.shard(pack), backend)
+            for frame, _, _ in read_media(item, setup.shard(0, piece.items), backend)
             if frame.status == DECODED
         ]
         attempt.end(position)

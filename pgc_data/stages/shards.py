@@ -7,28 +7,35 @@ import platform
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import cv2
+import pyarrow as pa
 
 from pgc_data.engines import Attempt
 from pgc_data.errors import DataError
 from pgc_data.hands.extractor import Shard, extract_shard
-from pgc_data.hands.media_items import MediaItem, MediaTable, media_fingerprint
+from pgc_data.hands.media_items import MediaItem, MediaTable, items_of, media_fingerprint
 from pgc_data.hands.types import Backend
 from pgc_data.paths import remote_of
 
 BackendMaker = Callable[[str, Path | None, int, float], Backend]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pack:
-    """What one shard holds, as it goes to a worker."""
+    """What one shard holds, as it goes to a worker: rows of a `MediaTable`, lighter than the media."""
 
     number: int
-    items: tuple[MediaItem, ...]
+    rows: pa.RecordBatch
+
+    @cached_property
+    def items(self) -> tuple[MediaItem, ...]:
+        """The media of the shard."""
+        return items_of(self.rows)
 
     def __str__(self) -> str:
         return f"shard {self.number}"
@@ -69,8 +76,7 @@ class Packs:
 
     def pack(self, number: int) -> Pack:
         """What shard `number` holds."""
-        rows = self._table.numbered(self._rows[number], self._rows[number + 1])
-        return Pack(number, tuple(item for _, item in rows))
+        return Pack(number, self._table.some(self._rows[number], self._rows[number + 1]))
 
 
 @dataclass(frozen=True)
@@ -99,9 +105,9 @@ class Setup:
     hands: int
     confidence: float
 
-    def shard(self, pack: Pack) -> Shard:
-        """A pack with all that extraction needs to know of it."""
-        return Shard(pack.number, pack.items, self.raw, self.folder, self.margin, self.facts, self.tables)
+    def shard(self, number: int, items: tuple[MediaItem, ...]) -> Shard:
+        """Some media with all that extraction needs to know of them."""
+        return Shard(number, items, self.raw, self.folder, self.margin, self.facts, self.tables)
 
 
 _worker: tuple[Setup, Backend] | None = None
@@ -156,4 +162,4 @@ def worker_state() -> tuple[Setup, Backend]:
 def extract_pack(pack: Pack, attempt: Attempt) -> tuple[int, dict[str, int]]:
     """Extracts one shard in a process that was set up; its number and its counts."""
     setup, backend = worker_state()
-    return pack.number, extract_shard(setup.shard(pack), backend, attempt)
+    return pack.number, extract_shard(setup.shard(pack.number, pack.items), backend, attempt)

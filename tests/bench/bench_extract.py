@@ -1,11 +1,15 @@
 """Extraction against the plain loop of tutorials and against the bare networks, on the same frames in one run.
 
-python tests/bench/bench_extract.py [--raw FOLDER] [--backends mediapipe ...] [--rounds N] [--videos N]
+python tests/bench/bench_extract.py [--raw FOLDER] [--backends mediapipe ...] [--rounds N] [--videos N] [--repeat N]
 
-FOLDER is IPN Hand as it is published, of which N videos are taken (2 or more); without it, frames are drawn. Every way of working runs in processes of
-its own, in turns, N rounds (1); medians count. Frames a second are those of the clock, start of workers included for
-ours, and of nothing but the calls for the bare networks; CPU is that of all processes; memory is the peak of what they
-hold together, sampled five times a second. The profile is that of one process without reading ahead, in CPU time.
+FOLDER is IPN Hand as it is published, of which N videos are taken (2 or more); without it, frames are drawn. With
+--repeat, each video is there N times, so that the start of processes weighs less.
+
+Every way of working runs in processes of its own, in turns, N rounds (1); medians count. Frames a second are those of
+the clock: start of workers included for ours, without that of the landmarker for the plain loop, and of nothing but
+the calls for the bare networks. CPU is that of all processes, for the bare networks that of the calls. Memory is the
+peak of what all processes hold, sampled five times a second. The profile is that of one process that reads nothing
+ahead, in CPU time.
 """
 
 from __future__ import annotations
@@ -228,7 +232,8 @@ def tree_mb(pid: int) -> float:
     """Memory that a process and all below it hold, in MB; 0 where /proc does not tell."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
-        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        # Each thread has its own.
+        below = " ".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")).split()
     except OSError:
         return 0.0
     own = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0)
@@ -241,23 +246,23 @@ def one(way: str, backend: str, processes: str, workspace: str) -> None:
     print(json.dumps({"cpu": sum(part.ru_utime + part.ru_stime for part in used), **found}))
 
 
-def prepare(workspace: Path, raw: Path | None, videos: int | None) -> None:
+def prepare(workspace: Path, raw: Path | None, videos: int | None, repeat: int) -> None:
     """Lays the frames out in a workspace."""
     from pgc_data.stages import prepare as stage
     from pgc_data.synthetic import write_ipn
 
-    folder = workspace / "raw" / NAME
     if raw is None:
-        write_ipn(folder, subjects=4)
-    else:
-        folder.mkdir(parents=True)
-        chosen = sorted(path.name for path in (raw / "frames").iterdir())[:videos]
-        (folder / "frames").mkdir()
-        for name in chosen:
-            (folder / "frames" / name).symlink_to((raw / "frames" / name).resolve())
-        rows = (raw / "Annot_List.txt").read_text().splitlines()
-        kept = [row for row in rows[1:] if row.split(",")[0] in chosen]
-        (folder / "Annot_List.txt").write_text("\n".join([rows[0], *kept]))
+        raw = workspace / "drawn"
+        write_ipn(raw, subjects=4)
+    folder = workspace / "raw" / NAME
+    (folder / "frames").mkdir(parents=True)
+    header, *rows = (raw / "Annot_List.txt").read_text().splitlines()
+    kept = [header]
+    for video in sorted(path.name for path in (raw / "frames").iterdir())[:videos]:
+        for copy in ("", *map(str, range(1, repeat))):
+            (folder / "frames" / (video + copy)).symlink_to((raw / "frames" / video).resolve())
+            kept += [row.replace(video, video + copy, 1) for row in rows if row.split(",")[0] == video]
+    (folder / "Annot_List.txt").write_text("\n".join(kept))
     stage.run(stage.PrepareConfig(workspace=workspace, dataset="ipn", name=NAME))
 
 
@@ -315,6 +320,7 @@ def main() -> None:
     parser.add_argument("--backends", nargs="+", default=["mediapipe"])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--videos", type=int, choices=range(2, 201), metavar="N")
+    parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
@@ -325,7 +331,7 @@ def main() -> None:
     ways += [("profile", backend, 1) for backend in given.backends]
     found: dict[tuple[str, str, int], list[dict[str, Any]]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), given.raw, given.videos)
+        prepare(Path(folder), given.raw, given.videos, given.repeat)
         for _ in range(given.rounds):
             for way in ways:
                 found[way].append(measure(Path(folder), *way))

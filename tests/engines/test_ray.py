@@ -123,6 +123,15 @@ def test_another_version_on_a_node_is_refused(on_cluster, monkeypatch):
 
 
 @pytest.mark.slow
+def test_workers_that_cannot_start_end_the_run(on_cluster, monkeypatch):
+    monkeypatch.setattr(engine, "_Actor", work.Broken)
+    with pytest.raises(
+        DataError, match=r"die as they start \(.*no module named pgc_data\): is pgc-data installed"
+    ):
+        list(on_cluster(work.square, [7]))
+
+
+@pytest.mark.slow
 def test_an_address_without_a_cluster_is_a_wrong_call():
     pytest.importorskip("ray")
     with pytest.raises(ConfigError, match=r"no Ray at 127\.0\.0\.1:1: .*check --ray-address"):

@@ -114,3 +114,13 @@ def kill_owner(_, attempt):
     """Kills the process that owns this one."""
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)
+
+
+class Broken:
+    """An actor that cannot be made."""
+
+    def __init__(self, *_):
+        raise ImportError("no module named pgc_data")
+
+    def ready(self):
+        return ""
