@@ -75,7 +75,9 @@ class ExtractConfig(Config):
         recorded=False, local=True,
     )  # fmt: skip
     detector_classes: tuple[int, ...] = option(
-        (), f"onnx: numbers of the detector's classes that are hands; {HAND_CLASSES[0]} by default", recorded=False
+        (),
+        f"onnx: numbers of the detector's classes that are hands; {HAND_CLASSES[0]} by default",
+        recorded=False,
     )
     # Not recorded: another provider may change the last bits of a box, and that is all.
     provider: str | None = option(
@@ -115,7 +117,6 @@ class ExtractConfig(Config):
                 f"ray-address={self.ray_address} has no meaning without engine=ray: pass --engine ray"
             )
 
-
     def _check_boxes(self) -> None:
         """Checks what only backends that go by boxes are asked for."""
         if self.backend == "onnx" and self.detector is None:
@@ -126,7 +127,9 @@ class ExtractConfig(Config):
                 f"landmarks={source} is nothing that the backend {self.backend} has: take {' or '.join(choices)}"
             )
         if source != "mediapipe" and self.hand_model is not None:
-            raise ConfigError(f"hand-model={self.hand_model} has no meaning with landmarks={source}: leave it out")
+            raise ConfigError(
+                f"hand-model={self.hand_model} has no meaning with landmarks={source}: leave it out"
+            )
         if self.backend == "annotation" and source != "mediapipe" and self.confidence != CONFIDENCE:
             raise ConfigError(
                 f"confidence={self.confidence} has no meaning for the backend annotation with landmarks={source}, for "

@@ -129,6 +129,17 @@ def begun(workspace):
     return 0 < len(list((workspace / "extracted" / "ipn").glob("stats-*.json"))) < 9
 
 
+@contextmanager
+def in_the_middle(workspace, run):
+    """Holds a run when some of its shards are done: it hands out no more until the block ends."""
+    wait_for(lambda: begun(workspace), run)
+    run.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        run.send_signal(signal.SIGCONT)
+
+
 def damage(workspace):
     """Damages every clip but three. Returns clip -> frames lost, by reason."""
     raw = workspace / "raw" / "ipn"
@@ -214,8 +225,8 @@ def test_a_worker_killed_by_the_system_changes_nothing(workspace):
     whole = files(workspace)
     begin_again(workspace)
     run = start(workspace)
-    wait_for(lambda: begun(workspace), run)
-    os.kill(workers_of(run)[0], signal.SIGKILL)
+    with in_the_middle(workspace, run):
+        os.kill(workers_of(run)[0], signal.SIGKILL)
     status, said = end(run)
     assert (status, said.count("a worker process died (SIGKILL); a fresh one begins it again")) == (0, 1), (
         said
@@ -244,10 +255,10 @@ def test_a_run_killed_at_random_moments_ends_the_same(workspace):
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
 def test_a_run_that_is_stopped_says_how_to_go_on(workspace, signals):
     run = start(workspace)
-    wait_for(lambda: begun(workspace), run)
-    workers = workers_of(run)
-    for number in signals:
-        run.send_signal(number)
+    with in_the_middle(workspace, run):
+        workers = workers_of(run)
+        for number in signals:
+            run.send_signal(number)
     status, said = end(run)
     assert (status, said.strip()) == (
         130, "pgc-data: stopped; what is finished is kept: run the same command again to go on"
@@ -258,8 +269,8 @@ def test_a_run_that_is_stopped_says_how_to_go_on(workspace, signals):
 
 def test_two_runs_refuse_each_other(workspace):
     run = start(workspace)
-    wait_for(lambda: begun(workspace), run)
-    status, said = end(start(workspace))
+    with in_the_middle(workspace, run):
+        status, said = end(start(workspace))
     assert status == 1
     assert re.fullmatch(r"pgc-data: another pgc-data run is writing .*: wait for it, or stop it .*\n", said)
     assert end(run)[0] == 0
