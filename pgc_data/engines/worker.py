@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker, sharedctypes
 from typing import Any, Generic, TypeVar
 
 from pgc_data.engines.attempts import NOTHING_BEGUN, Attempt, WorkerDied
@@ -51,7 +52,7 @@ class Worker(Generic[S, R]):
             initialize: called once in the process with `arguments`.
             arguments: see `initialize`.
         """
-        cell = _spawn.RawArray(ctypes.c_longlong, NOTHING_BEGUN)
+        cell = sharedctypes.RawArray(ctypes.c_longlong, NOTHING_BEGUN)
         # What the process tells of itself, and can be read when it is gone.
         self._told = Attempt(cell=cell)
         self._ours, theirs = _spawn.Pipe()
@@ -126,6 +127,9 @@ def _inherited() -> Iterator[None]:
     """What a process started in this block begins with: one thread a library, and Ctrl-C left to its owner."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)
+    if os.name == "posix":
+        # Starting the tracker lifts the mask, so it must run before.
+        resource_tracker.ensure_running()
     # A mask is inherited from the first instruction on, before Python could be told to ignore the signal.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if os.name == "posix" else None
     try:

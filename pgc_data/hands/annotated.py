@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -32,7 +34,7 @@ def packed_hands(samples: pa.RecordBatch) -> Iterator[bytes]:
         DataError: a sample that is no photograph has boxes, which would hold for only one of its frames.
     """
     per_row, boxes = _flat(samples["boxes"], _BOX)
-    moving = pc.not_equal(samples["media_kind"], "image").to_numpy(zero_copy_only=False) & (per_row > 0)
+    moving = _numbers(pc.not_equal(samples["media_kind"], "image")) & (per_row > 0)
     if moving.any():
         raise DataError(
             f"{samples['media'][int(moving.argmax())]} has annotated boxes but is no photograph, and which frame they "
@@ -61,8 +63,16 @@ def unpacked_hands(packed: bytes) -> tuple[Floats, Floats]:
 
 def _flat(lists: pa.Array, width: int) -> tuple[NDArray[np.int64], Floats]:
     """How many items each row of a column of lists has, and all items, (N, width)."""
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy().astype(np.int64)
+    lengths = _numbers(pc.fill_null(pc.list_value_length(lists), 0)).astype(np.int64)
     values = lists.flatten()
     while not pa.types.is_float32(values.type):
         values = values.flatten()
-    return lengths, values.to_numpy().reshape(-1, width)
+    return lengths, _numbers(values).reshape(-1, width)
+
+
+def _numbers(values: pa.Array) -> NDArray[Any]:
+    """An array without nulls. Arrow's own `to_numpy` loads pandas, and an interrupt in the middle of that import can
+    leave its lock held.
+    """
+    found: NDArray[Any] = pl.Series(values).to_numpy()
+    return found

@@ -112,7 +112,9 @@ class MediaTable:
 
 
 def _indices(places: NDArray[np.integer[Any]]) -> pa.Array:
-    """Places as Arrow has them. `pyarrow.array` would load pandas where it is installed, some 40 MB."""
+    """Places as Arrow has them. `pyarrow.array` would load pandas where it is installed, some 40 MB, and an interrupt
+    in the middle of that import can leave its lock held.
+    """
     return pa.Array.from_buffers(pa.int64(), len(places), [None, pa.py_buffer(places.astype(np.int64))])
 
 

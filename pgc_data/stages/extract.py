@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -295,7 +294,7 @@ def _facts(
         "source": source.name, "dataset": source.dataset, **source.metadata(), "config": recorded,
         "backend": config.backend, **{f"{kind}_model_sha256": model.sha256 for kind, model in models.items()},
         "media_sha256": media_sha256, "extraction_version": EXTRACTION_VERSION,
-        "libraries": {name: version(name) for name in networks.libraries(config.backend, models)},
+        "libraries": networks.libraries(config.backend, models),
         **networks.box_facts(config),
     }  # fmt: skip
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import TYPE_CHECKING, Any
 
+from pgc_data.errors import ConfigError
 from pgc_data.hands.backends import HAND_CLASSES, PROVIDERS, BoxSettings
 from pgc_data.hands.model_file import (
     HAND,
@@ -85,8 +86,12 @@ def box_facts(config: ExtractConfig) -> dict[str, Any]:
     }
 
 
-def libraries(backend: str, models: Mapping[str, ModelFile]) -> list[str]:
-    """The packages whose version decides the content of the tables."""
+def libraries(backend: str, models: Mapping[str, ModelFile]) -> dict[str, str]:
+    """The packages that decide the content of the tables, and their versions.
+
+    Raises:
+        ConfigError: the backend's own is not installed.
+    """
     names = ["av", "opencv-contrib-python"]
     if backend == "direct":
         names.insert(0, "ai-edge-litert")
@@ -95,4 +100,10 @@ def libraries(backend: str, models: Mapping[str, ModelFile]) -> list[str]:
     if "detector" in models:
         # One of several packages that bring the same module.
         names += sorted(set(packages_distributions()["onnxruntime"]))
-    return names
+    try:
+        return {name: version(name) for name in names}
+    except PackageNotFoundError as error:
+        extra = "[direct]" if error.name == "ai-edge-litert" else ""
+        raise ConfigError(
+            f"the backend {backend} needs {error.name}: pip install 'pgc-data{extra}'"
+        ) from error

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import cv2
@@ -239,7 +240,7 @@ def test_other_labels_on_the_same_frames_need_no_new_extraction(prepared, record
 
 def test_shards_of_another_library_version_are_not_mixed_in(prepared, recorded, monkeypatch):
     run(prepared)
-    monkeypatch.setattr(extract, "version", lambda name: "0.0")
+    monkeypatch.setattr(networks, "version", lambda name: "0.0")
     with pytest.raises(DataError, match="libraries"):
         run(prepared)
 
@@ -399,3 +400,14 @@ def test_the_settings_of_hands_are_those_of_every_run_before(prepared, recorded)
 def test_an_option_that_the_backend_does_not_use_is_a_wrong_call(given, message):
     with pytest.raises(ConfigError, match=message):
         ExtractConfig(dataset="ipn", **given)
+
+
+def test_a_backend_that_is_not_installed_is_named(prepared, recorded, monkeypatch):
+    def absent(name):
+        if name == "ai-edge-litert":
+            raise PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(networks, "version", absent)
+    with pytest.raises(ConfigError, match=r"direct needs ai-edge-litert: pip install 'pgc-data\[direct\]'"):
+        run(prepared, backend="direct")
