@@ -8,7 +8,8 @@ import numpy as np
 from mediapipe.tasks.python import vision
 
 from pgc_data.errors import DataError
-from pgc_data.hands.mediapipe_backend import MediaPipeTask, landmark_array, landmark_hull
+from pgc_data.hands.crops import landmark_hull
+from pgc_data.hands.mediapipe_backend import MediaPipeTask, landmark_array
 from pgc_data.hands.types import Body, Found, Hand, Landmarks
 
 _SIZES = {"pose": 33, "face": 468, "left_hand": 21, "right_hand": 21}

@@ -12,6 +12,7 @@ import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 
 from pgc_data.errors import DataError
+from pgc_data.hands.crops import landmark_hull
 from pgc_data.hands.media import Image
 from pgc_data.hands.types import Found, Hand, Landmarks
 
@@ -138,9 +139,3 @@ def _hand(landmarks: Any, world: Any, handedness: Any, width: int, height: int) 
 def landmark_array(landmarks: Any) -> Landmarks:
     """x, y, z of N landmarks of the Tasks API, (N, 3)."""
     return np.array([(p.x, p.y, p.z) for p in landmarks], dtype=np.float32)
-
-
-def landmark_hull(landmarks: Landmarks, width: int, height: int) -> tuple[float, float, float, float]:
-    """The upright box around (21, 3) normalised landmarks: x, y, width, height in pixels."""
-    x, y = landmarks[:, 0] * width, landmarks[:, 1] * height
-    return float(x.min()), float(y.min()), float(np.ptp(x)), float(np.ptp(y))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pgc_data.errors import DataError
 from pgc_data.features import SCHEMA, BodySequence, HandSequence, choose_rows
+from pgc_data.features.body import BODY_PARTS
 from pgc_data.features.sequence import NO_TRACK
 from pgc_data.storage.parquet import read_frame
 from pgc_data.tables.inputs import ExtractedSource
@@ -23,7 +24,7 @@ UNKNOWN_SIDE = -1
 
 _FRAMES = ["media", "frame", "timestamp_s", "image_width", "image_height"]
 _HANDS = ["media", "frame", "track_id", "handedness", "score", "landmarks"]
-_PARTS = ("pose", "face", "left_hand", "right_hand")
+_PARTS = tuple(BODY_PARTS)
 _JOINTS = len(SCHEMA.joint_names)
 
 

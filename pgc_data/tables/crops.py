@@ -15,7 +15,7 @@ from pgc_data.hands.extractor import shard_stats
 from pgc_data.storage.parquet import read_frame, read_row_groups
 from pgc_data.storage.schemas import arrow_schema, conform
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
-from pgc_data.tables.labelling import label_hands
+from pgc_data.tables.labelling import dropped_hands, labelled_hands
 from pgc_data.tables.selection import Selection
 
 _COPIED = ("frame", "hand_index", "handedness", "score", "box", "landmarks", "phash")
@@ -71,26 +71,17 @@ class CropsBuilder:
     ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
         columns = ["media", "frame", "crop_box", "box", "image_width", "image_height"]
         hands = read_frame(source.shard("hands", shard), "hands", columns)
-        hands = hands.with_row_index("row").with_columns(
-            width=pl.col("crop_box").arr.get(2), height=pl.col("crop_box").arr.get(3)
-        )
+        hands = hands.with_columns(width=pl.col("crop_box").arr.get(2), height=pl.col("crop_box").arr.get(3))
         small = pl.min_horizontal("width", "height") < self.min_size
-        samples = source.samples_of(hands["media"].unique())
-        facts = samples.select("sample", "sample_id", "label", "video_id", "subject_id", "group_id")
-        rows = (
-            hands.join(label_hands(hands, samples), on="row", maintain_order="left", validate="1:1")
-            .join(facts, on="sample", how="left", maintain_order="left", validate="m:1")
-            .with_columns(
-                reason=pl.coalesce(
-                    "reason",
-                    pl.when(pl.col("crop_box").is_null()).then(pl.lit("outside_image")),
-                    pl.when(small).then(pl.lit("too_small")),
-                )
+        rows = labelled_hands(source, hands).with_columns(
+            reason=pl.coalesce(
+                "reason",
+                pl.when(pl.col("crop_box").is_null()).then(pl.lit("outside_image")),
+                pl.when(small).then(pl.lit("too_small")),
             )
         )
-        dropped = rows.filter(pl.col("reason").is_not_null()).group_by("reason", "label").len()
-        drops = {(reason, label): n for reason, label, n in dropped.iter_rows()}
-        return rows.filter(pl.col("reason").is_null() & (pl.col("class_id") != EXCLUDED)), drops
+        kept = pl.col("reason").is_null() & (pl.col("class_id") != EXCLUDED)
+        return rows.filter(kept), dropped_hands(rows)
 
     def documents(self) -> dict[str, Any]:
         """See `Builder`: nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from pgc_data.hands.extractor import shard_stats
 from pgc_data.storage.parquet import read_frame
 from pgc_data.storage.schemas import arrow_schema, conform
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
-from pgc_data.tables.labelling import label_hands
+from pgc_data.tables.labelling import dropped_hands, labelled_hands
 from pgc_data.tables.selection import Selection
 from pgc_data.tables.windows import nested
 
@@ -97,12 +96,7 @@ class HandImagesBuilder:
         self, source: ExtractedSource, shard: int
     ) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.float32]], dict[tuple[str, str | None], int]]:
         """The hands to write, their features (n, F), and what is dropped."""
-        hands = read_frame(source.shard("hands", shard), "hands", _HANDS).with_row_index("row")
-        samples = source.samples_of(hands["media"].unique())
-        facts = samples.select("sample", "sample_id", "label", "video_id", "subject_id", "group_id", "fps")
-        hands = hands.join(label_hands(hands, samples), on="row", maintain_order="left", validate="1:1").join(
-            facts, on="sample", how="left", maintain_order="left", validate="m:1"
-        )
+        hands = labelled_hands(source, read_frame(source.shard("hands", shard), "hands", _HANDS))
         features, usable = self._features(hands)
         no_landmarks = pl.col("landmarks").is_null()
         hands = hands.with_columns(
@@ -112,10 +106,8 @@ class HandImagesBuilder:
                 pl.when(~pl.Series(usable)).then(pl.lit("degenerate_hand")),
             )
         )
-        dropped = hands.filter(pl.col("reason").is_not_null()).group_by("reason", "label").len()
-        drops = Counter({(reason, label): n for reason, label, n in dropped.iter_rows()})
         kept = (hands["reason"].is_null() & (hands["class_id"] != EXCLUDED)).to_numpy()
-        return hands.filter(kept), features[kept], dict(drops)
+        return hands.filter(kept), features[kept], dropped_hands(hands)
 
     def _features(self, hands: pl.DataFrame) -> tuple[Any, Any]:
         landmarks = np.full((hands.height, _JOINTS, 3), np.nan)

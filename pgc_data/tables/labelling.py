@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from pgc_data.tables.inputs import EXCLUDED
+from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
 
 # The hull of the joints lies inside a well-drawn box; two hands of one image overlap far less than this.
 MIN_OVERLAP = 0.2
+_FACTS = ("sample_id", "label", "video_id", "subject_id", "group_id", "fps")
 
 
 def label_frames(frames: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
@@ -49,6 +50,30 @@ def label_hands(hands: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     lost = pl.col("row").is_in(boxed["row"].implode()) & (pl.col("reason") == "no_sample")
     reason = pl.when(lost).then(pl.lit("no_annotated_box")).otherwise(pl.col("reason"))
     return labels.with_columns(reason=reason)
+
+
+def labelled_hands(source: ExtractedSource, hands: pl.DataFrame) -> pl.DataFrame:
+    """Hands with what `label_hands` says of each, and the facts of its sample.
+
+    Args:
+        source: where they were extracted.
+        hands: as in `label_hands`, without `row`, which numbers them here.
+
+    Returns:
+        The rows of `hands` in their order, with `row, sample, class_id, reason` and `_FACTS` besides.
+    """
+    hands = hands.with_row_index("row")
+    samples = source.samples_of(hands["media"].unique())
+    labels = label_hands(hands, samples)
+    return hands.join(labels, on="row", maintain_order="left", validate="1:1").join(
+        samples.select("sample", *_FACTS), on="sample", how="left", maintain_order="left", validate="m:1"
+    )
+
+
+def dropped_hands(hands: pl.DataFrame) -> dict[tuple[str, str | None], int]:
+    """How many of some hands have a reason to be dropped, by reason and label."""
+    dropped = hands.filter(pl.col("reason").is_not_null()).group_by("reason", "label").len()
+    return {(reason, label): n for reason, label, n in dropped.iter_rows()}
 
 
 def _candidates(rows: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:

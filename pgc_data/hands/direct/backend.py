@@ -5,9 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-import numpy as np
-
 from pgc_data.errors import DataError
+from pgc_data.hands.crops import landmark_hull
 from pgc_data.hands.direct.landmarks import LandmarkReader, Reading
 from pgc_data.hands.direct.palm import PalmDetector
 from pgc_data.hands.direct.runtime import LiteRTNetwork
@@ -69,12 +68,9 @@ def _network(model: Path, name: str) -> LiteRTNetwork:
 
 
 def _hand(reading: Reading, width: int, height: int) -> Hand:
-    pixels = reading.landmarks[:, :2] * np.array([width, height], dtype=np.float32)
-    left, top = map(float, pixels.min(axis=0))
-    across, down = map(float, np.ptp(pixels, axis=0))
     is_right = reading.right > 0.5
     return Hand(
-        box=(left, top, across, down),
+        box=landmark_hull(reading.landmarks, width, height),
         score=reading.presence,
         landmarks=reading.landmarks,
         world_landmarks=reading.world,
