@@ -60,11 +60,6 @@ class Shard:
         """The stats file, written last."""
         return self.folder / f"stats-{self.number:05d}.json"
 
-    @property
-    def done(self) -> bool:
-        """Whether the shard is whole; see `shard_stats`."""
-        return shard_stats(self.folder, self.number) is not None
-
 
 def shard_stats(folder: Path, number: int) -> dict[str, int] | None:
     """The counts of a shard that is whole: its stats file is there, and the tables are as it says; else None."""
