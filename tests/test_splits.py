@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgc_data.errors import ConfigError
-from pgc_data.splits import assign_groups, group_samples, parse_ratios, report
+from pgc_data.splits import assign_groups, folds, group_samples, report, three_way
 
 RATIOS = (0.7, 0.15, 0.15)
+SPLITS = three_way(RATIOS)
 
 
 def test_the_strongest_unit_known_makes_the_group():
@@ -57,13 +58,13 @@ def test_many_small_groups_come_near_exact():
     rng = np.random.default_rng(0)
     counts = np.zeros((5000, 18), dtype=np.int64)
     np.add.at(counts, (rng.integers(0, 5000, 70_000), rng.integers(0, 18, 70_000)), 1)
-    assert report(counts, assign_groups(counts, RATIOS), RATIOS, [str(i) for i in range(18)]).worst < 0.1
+    assert report(counts, assign_groups(counts, RATIOS), SPLITS, [str(i) for i in range(18)]).worst < 0.1
 
 
 def test_few_large_groups_are_searched():
     rng = np.random.default_rng(1)
     counts = rng.integers(100, 2000, (50, 14))
-    found = report(counts, assign_groups(counts, RATIOS), RATIOS, [str(i) for i in range(14)])
+    found = report(counts, assign_groups(counts, RATIOS), SPLITS, [str(i) for i in range(14)])
     assert found.worst < 2.5
     assert found.unmet == ()
 
@@ -94,7 +95,9 @@ def test_a_closed_split_takes_no_more_groups_and_the_rest_keeps_its_ratios():
 
 
 def test_what_cannot_be_met_is_said():
-    found = report(np.array([[5, 0, 0], [5, 3, 0]]), np.array([0, 1]), (0.5, 0.5, 0.0), ["a", "b", "c"])
+    found = report(
+        np.array([[5, 0, 0], [5, 3, 0]]), np.array([0, 1]), three_way((0.5, 0.5, 0.0)), ["a", "b", "c"]
+    )
     assert found.unmet == (
         "class 'b' is missing from train: only 1 groups have it",
         "class 'c' has no row in any split: no source has it",
@@ -105,4 +108,37 @@ def test_what_cannot_be_met_is_said():
 @pytest.mark.parametrize("ratios", [(1, 2), (0, 1, 1), (0.5, -0.1, 0.6), (float("nan"), 1, 1)])
 def test_ratios_that_make_no_sense_are_refused(ratios):
     with pytest.raises(ConfigError, match="give train, val and test"):
-        parse_ratios(ratios)
+        three_way(ratios)
+
+
+def test_folds_share_every_class_evenly():
+    counts = np.random.default_rng(3).integers(20, 60, (50, 4))
+    splits = folds(5)
+    found = report(counts, assign_groups(counts, splits.ratios), splits, list("abcd"))
+    assert list(found.rows) == [f"fold-{number}" for number in range(5)]
+    assert found.worst < 1
+
+
+def test_numbers_of_folds_sort_as_text():
+    names = folds(12).names
+    assert (names[2], names[11]) == ("fold-02", "fold-11")
+    assert sorted(names) == list(names)
+
+
+def test_a_class_missing_from_many_folds_is_said_in_a_few_words():
+    counts = np.ones((8, 2), dtype=np.int64)
+    counts[1:, 1] = 0
+    found = report(counts, np.arange(8), folds(8), ["a", "b"])
+    assert found.unmet == ("class 'b' is missing from 7 of 8 splits: only 1 groups have it",)
+
+
+def test_a_second_column_is_shared_evenly_too():
+    rng = np.random.default_rng(8)
+    side = np.zeros((40, 2), dtype=np.int64)
+    side[np.arange(40), rng.integers(0, 2, 40)] = 30
+    counts = rng.multinomial(30, [0.5, 0.3, 0.2], 40)
+    both = np.concatenate([counts, side], axis=1)
+    alone, together = (
+        report(side, assign_groups(c, RATIOS), SPLITS, ["left", "right"]).worst for c in (counts, both)
+    )
+    assert together < 4 < alone

@@ -11,21 +11,27 @@ from pgc_data.config import Config, option
 from pgc_data.datasets.vocabularies import Vocabulary, load_vocabulary
 from pgc_data.errors import ConfigError, DataError
 from pgc_data.features import SCHEMA_NAME, BodySet, ImageSet, feature_set, feature_sets
-from pgc_data.splits import SPLITS, parse_ratios
+from pgc_data.splits import three_way
 from pgc_data.stages.summary import Plan, aligned
 from pgc_data.storage.files import read_json
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
-from pgc_data.tables.build import Builder, SplitSettings, build_table, fingerprint, written_fingerprint
-from pgc_data.tables.card import density_lines, origin_lines, unverified_lines, write_card
+from pgc_data.tables.alike import join_alike_groups
+from pgc_data.tables.build import Builder, build_tables, fingerprint, written_fingerprint
+from pgc_data.tables.card import density_lines, joined_lines, origin_lines, unverified_lines, write_card
 from pgc_data.tables.clips import require_bodies
 from pgc_data.tables.crops import CropsBuilder
 from pgc_data.tables.hand_images import HandImagesBuilder
 from pgc_data.tables.inputs import ExtractedSource, open_sources
 from pgc_data.tables.lock import LOCK_FILE, check_lock
-from pgc_data.tables.manifest import files_are_whole, read_manifest, write_manifest
+from pgc_data.tables.manifest import files_are_whole, files_of, read_manifest, write_manifest
+from pgc_data.tables.pgc_layout import PgcBuilder
+from pgc_data.tables.split_settings import FOLDS, GROUP, LEAVE_ONE_OUT, SPLIT_KINDS, SplitSettings
 from pgc_data.tables.windows import WindowsBuilder
 
 TABLES = ("crops", "windows")
+PGC = "pgc"
+STRATA = ("native_label", "handedness")
+_RATIOS, _FOLDS = (0.7, 0.15, 0.15), 5
 _LABELS_SHOWN = 4
 
 
@@ -39,8 +45,24 @@ class ToParquetConfig(Config):
     table: tuple[str, ...] = option(
         ("crops",), "table to write; repeat for both", choices=TABLES, recorded=False
     )
-    split: str = option("group", "by group, or the datasets' own", choices=("group", "official"))
-    ratios: tuple[float, ...] = option((0.7, 0.15, 0.15), "shares of train, val and test")
+    layout: str = option(
+        "pgc-data", "columns of the crops: ours, or the one file that PGC's trainer reads",
+        choices=("pgc-data", PGC), recorded=False,
+    )  # fmt: skip
+    single_file: bool = option(False, "write each table as one file, dataset.parquet, whatever its size")
+    split: str = option(
+        GROUP, "train, val and test by group, or the datasets' own; or folds of groups, or each group a fold",
+        choices=SPLIT_KINDS,
+    )  # fmt: skip
+    ratios: tuple[float, ...] = option(_RATIOS, "shares of train, val and test")
+    folds: int = option(_FOLDS, "number of folds, with --split folds", minimum=2, maximum=100)
+    stratify: tuple[str, ...] = option(
+        (), "column besides the class to share evenly among the splits; repeat for several", choices=STRATA
+    )
+    near_duplicates: str = option(
+        "join", "join groups that show the same picture, so that it lies in one split, or keep them apart",
+        choices=("join", "keep"),
+    )  # fmt: skip
     seed: int = option(0, "seed of the search for the best split", minimum=0)
     min_size: int = option(8, "least width and height of a crop, pixels", minimum=1)
     features: str = option(SCHEMA_NAME, "what a window holds: " + ", ".join(feature_sets()))
@@ -70,7 +92,8 @@ class ToParquetConfig(Config):
     def __post_init__(self) -> None:
         """Checks every field; see `Config`."""
         super().__post_init__()
-        parse_ratios(self.ratios)
+        three_way(self.ratios)
+        self._check_splits()
         self._check_windows()
         if not self.table:
             raise ConfigError("no table to write: give crops, windows or both")
@@ -80,6 +103,18 @@ class ToParquetConfig(Config):
             check_name(source)
         if len(set(self.datasets)) < len(self.datasets):
             raise ConfigError(f"a source stands twice in {' '.join(self.datasets)}: name each once")
+
+    def _check_splits(self) -> None:
+        folded = self.split in (FOLDS, LEAVE_ONE_OUT)
+        for name, wrong in (
+            ("folds", self.split != FOLDS and self.folds != _FOLDS),
+            ("ratios", folded and self.ratios != _RATIOS),
+            ("cap", folded and self.cap is not None),
+        ):
+            if wrong:
+                raise ConfigError(f"--{name} does not go with --split {self.split}: leave it out")
+        if self.layout == PGC and "windows" in self.table:
+            raise ConfigError("--layout pgc is for crops: leave --table windows out")
 
     def _check_windows(self) -> None:
         images = isinstance(feature_set(self.features), ImageSet)
@@ -94,7 +129,20 @@ class ToParquetConfig(Config):
     @property
     def split_settings(self) -> SplitSettings:
         """How groups are to be split."""
-        return SplitSettings(self.split, self.ratios, self.seed, self.lock, self.cap)
+        return SplitSettings(
+            self.split, self.ratios, self.folds, self.seed, self.lock, self.cap, self.stratify,
+            self.near_duplicates == "join",
+        )  # fmt: skip
+
+    @property
+    def one_file(self) -> bool:
+        """Whether a table is one file."""
+        return self.single_file or self.layout == PGC
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The folders to write."""
+        return (PGC,) if self.layout == PGC else tuple(kind for kind in TABLES if kind in self.table)
 
     @property
     def dataset_name(self) -> str:
@@ -138,9 +186,9 @@ class ToParquetSummary:
                 f"{self.name}, {kind}: {sum(table['rows'].values()):,} rows of {table['vocabulary']}{state}"
             )
             lines += aligned(_class_table(table))
-            lines.append(f"  split {table['split']}: worst class share {table['worst']:.2f} points off, "
-                         f"{table['worst_where'][1]} in {table['worst_where'][0]}")  # fmt: skip
+            lines.append(f"  split {table['split']}: {_proof(table)}")
             lines += [f"  not met: {line}" for line in table["unmet"]]
+            lines += [f"  pictures: {line}" for line in joined_lines(table)]
             lines += [f"  density: {line}" for line in density_lines(table)]
             lines += [f"  origin: {line}" for line in origin_lines(table)]
             lines += [f"  unverified: {line}" for line in unverified_lines(table)]
@@ -154,6 +202,11 @@ class ToParquetSummary:
             *lines,
             f"  in {self.folder}: {', '.join(self.tables)}, README.md, splits.parquet, manifest.json",
         ]
+
+
+def _proof(table: Mapping[str, Any]) -> str:
+    split, name = table["worst_where"]
+    return f"worst class share {table['worst']:.2f} points off, {name} in {split}"
 
 
 def _drop_lines(dropped: Sequence[Mapping[str, Any]], several: bool) -> list[str]:
@@ -171,8 +224,9 @@ def _drop_lines(dropped: Sequence[Mapping[str, Any]], several: bool) -> list[str
 
 
 def _class_table(table: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = [("class", *SPLITS)]
-    rows += [(name, *(table["class_rows"][s].get(name, 0) for s in SPLITS)) for name in table["classes"]]
+    splits = table["splits"]
+    rows: list[tuple[Any, ...]] = [("class", *splits)]
+    rows += [(name, *(table["class_rows"][s].get(name, 0) for s in splits)) for name in table["classes"]]
     return [*rows, ("rows", *table["rows"].values()), ("groups", *table["groups"].values())]
 
 
@@ -215,13 +269,19 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
         todo = [b for b in builders if not _up_to_date(config, folder, b, manifest, sources)]
         if todo:
             _settle_lock(config, folder, tables)
-        for builder in todo:
-            tables[builder.name] = build_table(folder, builder, config.split_settings, sources)
-            tables = {kind: tables[kind] for kind in TABLES if kind in tables}
-            write_card(folder, config.dataset_name, tables)
-            write_manifest(folder, tables)
-            fresh.append(builder.name)
-    return ToParquetSummary(config.dataset_name, folder, tables, config.table, tuple(fresh))
+            files = {kind: files_of(manifest, kind) for kind in tables}
+            joined = None
+            if config.split_settings.join_alike:
+                sources, joined = join_alike_groups(sources, config.split_settings, folder)
+            for kind, table, written in build_tables(
+                folder, todo, config.split_settings, sources, joined, config.one_file
+            ):
+                tables[kind], files[kind] = table, written
+                tables = {kind: tables[kind] for kind in (*TABLES, PGC) if kind in tables}
+                write_card(folder, config.dataset_name, tables)
+                write_manifest(folder, tables, [file for kind in tables for file in files[kind]])
+                fresh.append(kind)
+    return ToParquetSummary(config.dataset_name, folder, tables, config.kinds, tuple(fresh))
 
 
 def _sources(config: ToParquetConfig, workspace: Workspace, vocabulary: Vocabulary) -> list[ExtractedSource]:
@@ -236,8 +296,9 @@ def _builders(config: ToParquetConfig, vocabulary: Vocabulary) -> list[Builder]:
     builders: dict[str, Builder] = {
         "crops": CropsBuilder(vocabulary, config.min_size),
         "windows": _windows_builder(config, vocabulary),
+        PGC: PgcBuilder(vocabulary, config.min_size),
     }
-    return [builders[kind] for kind in TABLES if kind in config.table]
+    return [builders[kind] for kind in config.kinds]
 
 
 def _windows_builder(config: ToParquetConfig, vocabulary: Vocabulary) -> Builder:
@@ -267,7 +328,7 @@ def _up_to_date(
     if written != tables[kind]["fingerprint"]:
         # Left by a run that did not come to its end.
         return False
-    if written == fingerprint(builder, config.split_settings, sources):
+    if written == fingerprint(builder, config.split_settings, sources, config.one_file):
         return True
     if not config.overwrite:
         raise DataError(
@@ -281,9 +342,9 @@ def _settle_lock(config: ToParquetConfig, folder: Path, tables: Mapping[str, Any
     """Checks that the dataset's own lock was made the way asked for, or removes it for a new split."""
     lock = folder / LOCK_FILE
     if config.new_split:
-        left = sorted(tables.keys() - set(config.table))
+        left = sorted(tables.keys() - set(config.kinds))
         if left:
             raise ConfigError(f"--new-split would leave {left[0]} with the old split: add --table {left[0]}")
         lock.unlink(missing_ok=True)
     elif lock.is_file():
-        check_lock(lock, config.split, config.split_settings.facts()["ratios"])
+        check_lock(lock, config.split_settings)

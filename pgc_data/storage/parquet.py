@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,16 @@ from pgc_data.storage.schemas import arrow_schema, check_schema, with_metadata
 IMAGE_GROUP_ROWS = 1000
 NUMBER_GROUP_ROWS = 100_000
 GROUP_BYTES = 64 << 20
+# A loader holds several row groups of features at once.
+_FEATURES_GROUP_BYTES = 16 << 20
+
+
+def content_group_rows(schema: pa.Schema) -> int:
+    """Rows of a row group in a table of images or features: a loader can hold a few of them, and skip the others."""
+    if any(pa.types.is_binary(type_) for _, type_ in _leaves(schema)):
+        return IMAGE_GROUP_ROWS
+    row = sum(_fixed_bytes(field.type) for field in schema)
+    return min(max(_FEATURES_GROUP_BYTES // row, 1), NUMBER_GROUP_ROWS)
 
 
 class TableWriter:
@@ -32,6 +43,10 @@ class TableWriter:
     `GROUP_BYTES` of data. Where it ends depends on the rows alone, not on how they came in batches, so that
     equal tables give equal files.
 
+    Attributes:
+        rows: written so far.
+        sha256: of the bytes that were written, when the block has ended.
+
     Example:
         >>> with TableWriter(path, arrow_schema("splits")) as writer:  # doctest: +SKIP
         ...     writer.write(table)
@@ -40,6 +55,7 @@ class TableWriter:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         """Prepares to write `path` with `schema`, metadata included."""
         self.rows = 0
+        self.sha256 = ""
         self._path = path
         self._schema = schema
         binary = any(pa.types.is_binary(type_) for _, type_ in _leaves(schema))
@@ -51,7 +67,8 @@ class TableWriter:
     def __enter__(self) -> TableWriter:
         self._stack = ExitStack()
         temporary = self._stack.enter_context(atomic_path(self._path))
-        self._writer = pq.ParquetWriter(temporary, self._schema, **_writer_options(self._schema))
+        self._sink = self._stack.enter_context(_HashedFile(temporary))
+        self._writer = pq.ParquetWriter(self._sink, self._schema, **_writer_options(self._schema))
         self._stack.enter_context(self._writer)
         return self
 
@@ -68,11 +85,12 @@ class TableWriter:
             self._rows_in_group += stop - start
             self._bytes_in_group += int(ends[stop - 1]) - done
             if self._rows_in_group >= self._group_rows or self._bytes_in_group >= GROUP_BYTES:
-                self._end_group()
+                self.end_group()
             start = stop
         self.rows += table.num_rows
 
-    def _end_group(self) -> None:
+    def end_group(self) -> None:
+        """Ends the row group here; does nothing where none has begun."""
         if self._group:
             group = pa.concat_tables(self._group)
             self._writer.write_table(group, row_group_size=group.num_rows)
@@ -85,7 +103,42 @@ class TableWriter:
             self._stack.__exit__(kind, value, trace)
             return
         with self._stack:
-            self._end_group()
+            self.end_group()
+        self.sha256 = self._sink.sha256()
+
+
+class _HashedFile:
+    """A file to write that knows the sha256 of what was written."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        return self._file.write(data)
+
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def __enter__(self) -> _HashedFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
 
 
 def _leaves(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType]]:

@@ -42,6 +42,7 @@ class Column:
         description: what it holds, in words.
         nullable: whether it may be null.
         unit: physical unit, or an empty string.
+        since: version of the table that first had it; a newer column is nullable, and null in older files.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Column:
     description: str
     nullable: bool = False
     unit: str = ""
+    since: int = 1
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,16 @@ def _huggingface_value(type_: pa.DataType) -> dict[str, Any]:
     return {"dtype": dtype, "_type": "Value"}
 
 
+def upgraded(rows: pa.Table, name: str) -> pa.Table:
+    """Rows of table `name`, perhaps of an older version, with newer columns as nulls, in the order of the schema."""
+    declared = table_schema(name)
+    for column in declared.columns:
+        if column.since > 1 and column.name not in rows.column_names:
+            rows = rows.append_column(column.name, pa.nulls(rows.num_rows, _arrow_type(column.type, {})))
+    known = [column.name for column in declared.columns if column.name in rows.column_names]
+    return rows.select([*known, *(name for name in rows.column_names if name not in known)])
+
+
 def conform(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
     """Columns (arrays or lists, in any order) as a table of exactly `schema`.
 
@@ -171,7 +183,7 @@ def read_metadata(schema: pa.Schema) -> dict[str, Any]:
 
 
 def check_schema(found: pa.Schema, name: str, where: str) -> None:
-    """Checks that `found` has the columns and types of table `name` as this version writes them.
+    """Checks that `found` has the columns and types of table `name`, as this version or an older one writes them.
 
     Fixed sizes that the schema leaves open (T, F) are taken from the file's own metadata.
 
@@ -181,10 +193,10 @@ def check_schema(found: pa.Schema, name: str, where: str) -> None:
     facts = read_metadata(found)
     declared = table_schema(name)
     stored = facts.get("schema_version", declared.version)
-    if stored != declared.version:
+    if not isinstance(stored, int) or stored > declared.version:
         raise DataError(
-            f"{where} holds {name} in version {stored}, this pgc-data reads version {declared.version}: "
-            "run the stage that wrote it again, or install the pgc-data version that wrote it"
+            f"{where} holds {name} in version {stored}, this pgc-data reads version {declared.version} and older: "
+            "upgrade pgc-data"
         )
     try:
         expected = declared.arrow(**facts.get("sizes", {}))
@@ -192,7 +204,10 @@ def check_schema(found: pa.Schema, name: str, where: str) -> None:
         raise DataError(
             f"{where} does not say its size {error}: it is not a table of {name} by pgc-data"
         ) from error
+    newer = {column.name for column in declared.columns if column.since > stored}
     for field in expected:
+        if field.name in newer:
+            continue
         position = found.get_field_index(field.name)
         if position < 0:
             raise DataError(f"{where} has no column {field.name!r}: it is not a table of {name}")

@@ -10,16 +10,18 @@ import polars as pl
 
 from pgc_data.datasets import dataset
 from pgc_data.errors import DataError
-from pgc_data.splits import SPLITS, Assignment, Counts, Group, assign_groups, parse_ratios
+from pgc_data.splits import Assignment, Counts, Group, Splits, assign_groups
 from pgc_data.tables.inputs import ExtractedSource
 from pgc_data.tables.lock import locked_assignment, read_lock
+from pgc_data.tables.split_settings import FOLDS, LEAVE_ONE_OUT, OFFICIAL, SplitSettings
 
 
-def known_splits(groups: Sequence[Group], own: Path, named: Path | None) -> Assignment:
-    """(groups,) split of each group that a lock knows, -1 for the others.
+def known_splits(groups: Sequence[Group], splits: Splits, own: Path, named: Path | None) -> Assignment:
+    """(groups,) number of the split of each group that a lock knows, -1 for the others.
 
     Args:
         groups: of the table.
+        splits: their names.
         own: the dataset's own lock, which may not be there yet and goes first.
         named: a lock that the user named, which must be there.
 
@@ -28,7 +30,7 @@ def known_splits(groups: Sequence[Group], own: Path, named: Path | None) -> Assi
     """
     fixed = np.full(len(groups), -1, dtype=np.int64)
     for path in filter(None, (own if own.is_file() else None, named)):
-        fixed = np.where(fixed < 0, locked_assignment(read_lock(path), groups, str(path)), fixed)
+        fixed = np.where(fixed < 0, locked_assignment(read_lock(path), groups, splits, str(path)), fixed)
     return fixed
 
 
@@ -37,39 +39,46 @@ def assign(
     sources: Sequence[ExtractedSource],
     groups: Sequence[Group],
     locked: Assignment,
-    split: str,
-    ratios: Sequence[float],
-    seed: int,
+    settings: SplitSettings,
+    splits: Splits,
 ) -> Assignment:
     """Assigns every group, dataset by dataset; see `pgc_data.splits.assign_groups`.
 
-    Each dataset keeps its share in every split, so that no split is of one dataset alone. With
-    `split="official"`, groups keep the datasets' own split; one that a dataset does not define (IPN has no
-    validation set) is carved from its training groups. A dataset whose people are unknown (Jester) keeps its own
-    split whatever is asked for.
+    Each dataset keeps its share in every split, so that no split is of one dataset alone. With the official split,
+    groups keep the datasets' own; one that a dataset does not define (IPN has no validation set) is carved from its
+    training groups. A dataset whose people are unknown (Jester) keeps its own split whatever is asked for, but for
+    folds.
 
     Args:
-        counts: (groups, classes) rows.
+        counts: (groups, columns) rows of each class, and of whatever else is to be shared evenly.
         sources: what the groups come from.
         groups: in the order of `counts`.
         locked: (groups,) split of groups that must stay, -1 for the others.
-        split: group or official.
-        ratios: shares wanted of train, val and test.
-        seed: of the search.
+        settings: what is asked for.
+        splits: their names and ratios.
 
     Raises:
         DataError: there is no official split, it cuts a group in two, or a lock contradicts it.
     """
+    if settings.kind == LEAVE_ONE_OUT:
+        return _one_each(locked)
     result = np.full(len(groups), -1, dtype=np.int64)
     of_dataset = np.array([group.id.split(":", 1)[0] for group in groups])
     for name in sorted(set(of_dataset)):
         mine = np.flatnonzero(of_dataset == name)
-        members, fixed, wanted = [groups[i] for i in mine.tolist()], locked[mine], list(ratios)
+        members, fixed, wanted = [groups[i] for i in mine.tolist()], locked[mine], list(splits.ratios)
         keeps = dataset(str(name)).keeps_official_split
-        if keeps or split == "official":
+        if settings.kind == OFFICIAL or (keeps and settings.kind != FOLDS):
             own = [s for s in sources if s.source.dataset == name]
-            fixed, wanted = _official_terms(str(name), own, members, fixed, ratios, carve=not keeps)
-        result[mine] = assign_groups(counts[mine], wanted, seed, fixed)
+            fixed, wanted = _official_terms(str(name), own, members, fixed, splits, carve=not keeps)
+        result[mine] = assign_groups(counts[mine], wanted, settings.seed, fixed)
+    return result
+
+
+def _one_each(locked: Assignment) -> Assignment:
+    """A split for every group: that which a lock says, the others in order."""
+    result = locked.copy()
+    result[locked < 0] = np.setdiff1d(np.arange(len(locked)), locked)[: int((locked < 0).sum())]
     return result
 
 
@@ -78,39 +87,41 @@ def _official_terms(
     sources: Sequence[ExtractedSource],
     groups: Sequence[Group],
     locked: Assignment,
-    ratios: Sequence[float],
+    splits: Splits,
     carve: bool,
 ) -> tuple[Assignment, list[float]]:
     """Which groups of a dataset its own split fixes, and the ratios for the others."""
-    official = _official(name, sources, groups)
+    official = _official(name, sources, groups, splits)
     broken = np.flatnonzero((locked >= 0) & (official > 0) & (locked != official))
     if broken.size:
-        group, then, now = groups[int(broken[0])].id, locked[broken[0]], official[broken[0]]
+        group, where = groups[int(broken[0])].id, (locked[broken[0]], official[broken[0]])
+        then, now = (splits.names[number] for number in where)
         raise DataError(
-            f"the lock has group {group} in {SPLITS[then]}, officially it lies in {SPLITS[now]}: use --split group, "
-            "or leave the lock out"
+            f"the lock has group {group} in {then}, officially it lies in {now}: use --split group, or leave the lock "
+            "out"
         )
     if not carve:
         return np.where(locked < 0, official, locked), [1.0, 0.0, 0.0]
     defined = [number for number in (1, 2) if (official == number).any()]
     if len(defined) < 2:
         official[official == 0] = -1
-    wanted = parse_ratios(ratios)
-    wanted[defined] = 0.0
-    return np.where(locked < 0, official, locked), list(wanted)
+    wanted = [0.0 if number in defined else ratio for number, ratio in enumerate(splits.ratios)]
+    return np.where(locked < 0, official, locked), wanted
 
 
-def _official(name: str, sources: Sequence[ExtractedSource], groups: Sequence[Group]) -> Assignment:
+def _official(
+    name: str, sources: Sequence[ExtractedSource], groups: Sequence[Group], splits: Splits
+) -> Assignment:
     """(groups,) the dataset's own split of each group, -1 where there is none."""
     frames = [s.samples.select("group_id", "official_split") for s in sources]
     found = pl.concat(frames).drop_nulls().unique().group_by("group_id").agg("official_split")
     split_of = {}
-    for group_id, splits in found.iter_rows():
-        if len(splits) > 1:
+    for group_id, names in found.iter_rows():
+        if len(names) > 1:
             raise DataError(
-                f"the official split leaks: group {group_id} lies in {' and '.join(sorted(splits))}; use --split group"
+                f"the official split leaks: group {group_id} lies in {' and '.join(sorted(names))}; use --split group"
             )
-        split_of[group_id] = SPLITS.index(splits[0])
+        split_of[group_id] = splits.number(names[0])
     if not split_of:
         raise DataError(f"{name} has no official split: use --split group")
     return np.array([split_of.get(group.id, -1) for group in groups], dtype=np.int64)

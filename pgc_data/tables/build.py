@@ -1,4 +1,4 @@
-"""Builds one table: counts what will be written, assigns groups, writes, and proves that nothing went missing."""
+"""Builds tables: counts what will be written, assigns groups, writes, and proves that nothing went missing."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ from pgc_data.datasets import dataset
 from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.errors import DataError
 from pgc_data.progress import Progress
-from pgc_data.splits import SPLITS, Assignment, Counts, Group, parse_ratios, report
+from pgc_data.splits import Assignment, Counts, Group, Splits, report
 from pgc_data.storage.files import sha256_json
-from pgc_data.storage.parquet import parquet_file, table_of, write_table
+from pgc_data.storage.parquet import content_group_rows, parquet_file, table_of, write_table
 from pgc_data.storage.schemas import read_metadata, table_schema, with_metadata
+from pgc_data.tables.alike import JoinReport
 from pgc_data.tables.assign import assign, known_splits
 from pgc_data.tables.inputs import ExtractedSource
 from pgc_data.tables.lock import LOCK_FILE, read_lock, write_lock
+from pgc_data.tables.row_order import RowOrder
 from pgc_data.tables.selection import Selection
+from pgc_data.tables.split_settings import SplitSettings
 from pgc_data.tables.windows import TOO_SHORT
-from pgc_data.tables.writer import SplitWriter
+from pgc_data.tables.writer import OrderedWriter
 
 # To be raised when the code makes other rows of the same input.
-TABLE_VERSION = 2
+TABLE_VERSION = 3
 
 Drops = Mapping[tuple[str, str | None], int]
 
@@ -38,7 +41,7 @@ class Builder(Protocol):
 
     @property
     def name(self) -> str:
-        """crops or windows."""
+        """crops, windows or pgc."""
 
     @property
     def unit(self) -> str:
@@ -63,46 +66,28 @@ class Builder(Protocol):
     def documents(self) -> dict[str, Any]:
         """What else the files' metadata say."""
 
-    def count(self, source: ExtractedSource, shard: int) -> tuple[pl.DataFrame, Drops]:
-        """What a shard gives: `group_id, class_id, n, thin`, and units dropped by (reason, label).
+    def count(self, source: ExtractedSource, shard: int, by: Sequence[str]) -> tuple[pl.DataFrame, Drops]:
+        """What a shard gives: `group_id, class_id`, the columns `by`, `n, thin`, and units dropped by (reason, label).
 
-        `n` rows are written if the group lies in train, `thin` of them else.
+        `n` rows are written if the group lies in train or a fold, `thin` of them else.
         """
 
-    def rows(self, source: ExtractedSource, shard: int, selection: Selection) -> Iterator[pa.Table]:
-        """The rows that the selection keeps, in order."""
+    def rows(
+        self, source: ExtractedSource, shard: int, selection: Selection
+    ) -> Iterator[tuple[list[str], pa.Table]]:
+        """The rows that the selection keeps, in order, after the group of each."""
 
 
-@dataclass(frozen=True)
-class SplitSettings:
-    """How groups are to be split.
-
-    Attributes:
-        split: group or official.
-        ratios: shares wanted of train, val and test.
-        seed: of the search.
-        lock: `splits.parquet` of another dataset to keep to, or None.
-        cap: most rows of a class in train, or None.
-    """
-
-    split: str
-    ratios: tuple[float, ...]
-    seed: int
-    lock: Path | None
-    cap: int | None = None
-
-    def facts(self) -> dict[str, Any]:
-        """What the metadata say of it."""
-        return {"split": self.split, "ratios": list(parse_ratios(self.ratios)), "seed": self.seed}
-
-
-def fingerprint(builder: Builder, settings: SplitSettings, sources: Sequence[ExtractedSource]) -> str:
+def fingerprint(
+    builder: Builder, settings: SplitSettings, sources: Sequence[ExtractedSource], single_file: bool
+) -> str:
     """Changes when anything changes that decides the table."""
     return sha256_json(
         {
             "table": TABLE_VERSION, "schema": table_schema(builder.name).version, "builder": builder.settings(),
-            "documents": builder.documents(), "vocabulary": builder.vocabulary.digest(), "cap": settings.cap,
-            "split": settings.facts(), "lock": None if settings.lock is None else read_lock(settings.lock),
+            "documents": builder.documents(), "vocabulary": builder.vocabulary.digest(), "single_file": single_file,
+            "split": settings.facts(), "cap": settings.cap,
+            "lock": None if settings.lock is None else read_lock(settings.lock),
             "sources": [(s.source.name, s.fingerprint) for s in sources],
         }
     )  # fmt: skip
@@ -116,113 +101,195 @@ def written_fingerprint(folder: Path) -> str | None:
     return None
 
 
-def build_table(
-    folder: Path, builder: Builder, settings: SplitSettings, sources: Sequence[ExtractedSource]
-) -> dict[str, Any]:
-    """Writes `folder/NAME` and what belongs to it: the split lock and the ledger.
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """What the sources give for one table.
 
-    Returns:
-        What the manifest says of the table.
+    Attributes:
+        builder: of the table.
+        cells: (group, class) -> rows if the group is trained on, and rows else.
+        strata: (column, value) -> group -> rows, of the columns to be shared evenly.
+        drops: source -> units dropped by (reason, label).
+    """
+
+    builder: Builder
+    cells: dict[tuple[str, int], tuple[int, int]]
+    strata: dict[tuple[str, str], Counter[str]]
+    drops: dict[str, dict[tuple[str, str | None], int]]
+
+    def counts(self, groups: Sequence[Group]) -> tuple[Counts, Counts]:
+        """(groups, classes) rows of each group if it is trained on, and else."""
+        counts = np.zeros((2, len(groups), len(self.builder.vocabulary.classes)), dtype=np.int64)
+        row_of = {group.id: row for row, group in enumerate(groups)}
+        for (group_id, class_id), both in self.cells.items():
+            counts[:, row_of[group_id], class_id] = both
+        return counts[0], counts[1]
+
+    def even_columns(self, groups: Sequence[Group]) -> Counts:
+        """(groups, columns) rows of all that is to be shared evenly: classes, their sum, and strata."""
+        dense, _ = self.counts(groups)
+        strata = [[found[group.id] for group in groups] for _, found in sorted(self.strata.items())]
+        return np.concatenate(
+            [
+                dense,
+                dense.sum(axis=1, keepdims=True),
+                np.array(strata, dtype=np.int64).reshape(-1, len(groups)).T,
+            ],
+            axis=1,
+        )
+
+
+def build_tables(
+    folder: Path,
+    builders: Sequence[Builder],
+    settings: SplitSettings,
+    sources: Sequence[ExtractedSource],
+    joined: JoinReport | None,
+    single_file: bool,
+) -> Iterator[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
+    """Writes tables of one dataset, and what belongs to them: the split lock and the ledgers.
+
+    One assignment serves all of them, so that each keeps its classes' shares.
+
+    Args:
+        folder: of the dataset.
+        builders: of the tables.
+        settings: how to split.
+        sources: what to read, groups that show the same picture joined.
+        joined: what is said of that; None where groups were not searched.
+        single_file: whether to write one file a table.
+
+    Yields:
+        Name of a table, what the manifest says of it, and of its files.
 
     Raises:
         DataError: nothing to write, a lock contradicts the groups, a row went missing, or a file cannot be written.
-    """
-    groups, counts, thin, drops = _count(builder, sources)
-    assignment = assign(
-        counts, sources, groups, known_splits(groups, folder / LOCK_FILE, settings.lock),
-        settings.split, settings.ratios, settings.seed,
-    )  # fmt: skip
+    """  # fmt: skip
+    counted = [_count(builder, sources, settings.stratify) for builder in builders]
+    known = {group.id: group for source in sources for group in source.groups.values()}
+    groups = [known[name] for name in sorted({group_id for each in counted for group_id, _ in each.cells})]
+    splits = settings.splits(len(groups))
+    locked = known_splits(groups, splits, folder / LOCK_FILE, settings.lock)
+    even = np.concatenate([each.even_columns(groups) for each in counted], axis=1)
+    assignment = assign(even, sources, groups, locked, settings, splits)
+    for number, each in enumerate(counted):
+        entry, files = _build(
+            folder, each, settings, sources, _Split(groups, assignment, splits), joined, single_file
+        )
+        if number == 0:
+            # Of all groups: a run stopped here goes on with the same assignment.
+            write_lock(folder / LOCK_FILE, groups, assignment, splits, settings.facts())
+        yield each.builder.name, entry, files
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    groups: Sequence[Group]
+    assignment: Assignment
+    splits: Splits
+
+
+def _build(
+    folder: Path, counted: _Counted, settings: SplitSettings, sources: Sequence[ExtractedSource], split: _Split,
+    joined: JoinReport | None, single_file: bool,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:  # fmt: skip
+    builder, groups, assignment = counted.builder, split.groups, split.assignment
+    dense, thin = counted.counts(groups)
     # The wish is met, or not, before rows are left out for reasons that differ from split to split.
-    proof = report(counts, assignment, settings.ratios, builder.vocabulary.classes)
-    selection = Selection([group.id for group in groups], assignment, counts, thin, settings.cap)
-    mark = fingerprint(builder, settings, sources)
-    left_out = _write(
-        folder / builder.name,
-        builder,
-        _facts(builder, settings, sources, mark),
-        sources,
-        selection,
-        _split_rows(selection.quota, assignment),
-    )
-    write_lock(folder / LOCK_FILE, groups, assignment, settings.facts())
-    for name, more in left_out.items():
-        for key, n in more.items():
-            drops[name][key] = drops[name].get(key, 0) + n
-    dropped = _dropped(builder, sources, drops)
+    proof = report(dense, assignment, split.splits, builder.vocabulary.classes)
+    names = [group.id for group in groups]
+    selection = Selection(names, assignment, split.splits, dense, thin, settings.cap)
+    mark = fingerprint(builder, settings, sources, single_file)
+    schema = with_metadata(
+        builder.schema(), builder.name, _facts(builder, settings, sources, mark),
+        class_names={"class_id": builder.vocabulary.classes},
+    )  # fmt: skip
+    order = RowOrder(names, assignment, selection.quota, content_group_rows(schema), settings.seed)
+    whole = sha256_json([mark, assignment.tolist(), selection.quota.tolist()])
+    with OrderedWriter(
+        folder / builder.name, schema, order, split.splits.names, whole, single_file
+    ) as writer:
+        if writer.facts is None:
+            _take_rows(writer, builder, sources, selection)
+        left_out = {
+            source: {(reason, label): n for reason, label, n in rows}
+            for source, rows in (writer.facts or {}).items()
+        }
+        files = writer.finish()
+    dropped = _dropped(builder, sources, _summed(counted.drops, left_out))
     _write_ledger(folder, builder, dropped)
     return {
         "vocabulary": builder.vocabulary.name, "classes": list(builder.vocabulary.classes), "fingerprint": mark,
         "settings": builder.settings(), "sizes": builder.sizes(), "unit": builder.unit, **settings.facts(),
-        "rows": _split_rows(selection.quota, assignment), "groups": _split_groups(selection.quota, assignment),
-        "cap": settings.cap,
+        "splits": list(split.splits.names), "single_file": single_file,
+        "rows": _split_rows(selection.quota, assignment, split.splits),
+        "groups": _split_groups(selection.quota, assignment, split.splits), "cap": settings.cap,
         "static": list(builder.vocabulary.static),
-        "class_rows": _class_rows(builder, selection.quota, assignment),
-        "worst": proof.worst, "worst_where": list(proof.worst_where), "unmet": list(proof.unmet),
+        "class_rows": _class_rows(builder, selection.quota, assignment, split.splits),
+        "worst": proof.worst, "worst_where": list(proof.worst_where),
+        "unmet": [*proof.unmet, *(joined.unmet if joined else ())],
+        "joined": None if joined is None else joined.as_dict(),
         "dropped": dropped, "sources": [s.source.as_dict() for s in sources],
         "origins": _origins(builder, selection.quota, groups), "unverified": _unverified(sources),
-    }  # fmt: skip
+    }, files  # fmt: skip
 
 
-def _count(
-    builder: Builder, sources: Sequence[ExtractedSource]
-) -> tuple[list[Group], Counts, Counts, dict[str, dict[tuple[str, str | None], int]]]:
-    """The groups that have rows, (groups, classes) their numbers in train and else, and the drops of each source."""
-    cells: dict[tuple[str, int], tuple[int, int]] = {}
-    drops: dict[str, dict[tuple[str, str | None], int]] = {}
+def _count(builder: Builder, sources: Sequence[ExtractedSource], by: Sequence[str]) -> _Counted:
+    counted = _Counted(builder, {}, {}, {})
     for source in sources:
-        total = drops.setdefault(source.source.name, {})
+        total = counted.drops.setdefault(source.source.name, {})
         for shard in range(source.shards):
-            found, dropped = builder.count(source, shard)
+            found, dropped = builder.count(source, shard, by)
             units, expected = int(found["n"].sum()) + sum(dropped.values()), builder.expected(source, shard)
             if units != expected:
                 raise DataError(
                     f"shard {shard} of {source.folder} holds {expected} {builder.unit}, but {units} were written or "
                     f"dropped: run `pgc-data extract {source.source.name} --restart`"
                 )
-            for group_id, class_id, n, thin in found.select("group_id", "class_id", "n", "thin").iter_rows():
-                before = cells.get((group_id, class_id), (0, 0))
-                cells[group_id, class_id] = before[0] + n, before[1] + thin
+            _add(counted, found, by)
             for key, n in dropped.items():
                 total[key] = total.get(key, 0) + n
-    if not cells:
+    if not counted.cells:
         raise DataError(
-            f"no {builder.name} to write: {_reasons(drops)}; check the extraction, or choose another vocabulary"
+            f"no {builder.name} to write: {_reasons(counted.drops)}; check the extraction, or choose another vocabulary"
         )
-    known = {group.id: group for source in sources for group in source.groups.values()}
-    names = sorted({group_id for group_id, _ in cells})
-    counts = np.zeros((2, len(names), len(builder.vocabulary.classes)), dtype=np.int64)
-    row_of = {name: row for row, name in enumerate(names)}
-    for (group_id, class_id), both in cells.items():
-        counts[:, row_of[group_id], class_id] = both
-    return [known[name] for name in names], counts[0], counts[1], drops
+    return counted
 
 
-def _write(
-    folder: Path,
-    builder: Builder,
-    facts: Mapping[str, Any],
-    sources: Sequence[ExtractedSource],
-    selection: Selection,
-    rows: Mapping[str, int],
-) -> dict[str, dict[tuple[str, str | None], int]]:
-    """Writes the files; returns what the selection left out of each source, by reason and label."""
-    left_out = {}
-    names = {"class_id": builder.vocabulary.classes}
-    schema = with_metadata(builder.schema(), builder.name, facts, class_names=names)
+def _add(counted: _Counted, found: pl.DataFrame, by: Sequence[str]) -> None:
+    cells = found.group_by("group_id", "class_id").agg(pl.col("n", "thin").sum())
+    for group_id, class_id, n, thin in cells.iter_rows():
+        before = counted.cells.get((group_id, class_id), (0, 0))
+        counted.cells[group_id, class_id] = before[0] + n, before[1] + thin
+    for column in by:
+        for group_id, value, n in found.group_by("group_id", column).agg(pl.col("n").sum()).iter_rows():
+            counted.strata.setdefault((column, str(value)), Counter())[group_id] += n
+
+
+def _take_rows(
+    writer: OrderedWriter, builder: Builder, sources: Sequence[ExtractedSource], selection: Selection
+) -> None:
+    """Gives the writer all rows, and what the selection left out of each source: reason, label and number."""
+    left_out: dict[str, list[tuple[str, str | None, int]]] = {}
     shards = sum(source.shards for source in sources)
-    with (
-        SplitWriter(folder, schema) as writer,
-        Progress(f"to-parquet {builder.name}", shards, "shards") as progress,
-    ):
+    with Progress(f"to-parquet {builder.name}", shards, "shards") as progress:
         for source in sources:
             for shard in range(source.shards):
-                for table in builder.rows(source, shard, selection):
-                    writer.write(table)
+                for groups, table in builder.rows(source, shard, selection):
+                    writer.write(table, groups, pl.Series(table["class_id"]).to_numpy())
                 progress.add(1)
-            left_out[source.source.name] = selection.take_dropped()
-        if writer.rows != rows:
-            raise DataError(f"{builder.name}: counted {rows} rows, wrote {writer.rows}: a row went missing")
-    return left_out
+            dropped = selection.take_dropped()
+            left_out[source.source.name] = [(reason, label, n) for (reason, label), n in dropped.items()]
+    writer.seal(left_out)
+
+
+def _summed(*drops: Mapping[str, Drops]) -> dict[str, Drops]:
+    """Source -> units dropped by (reason, label), of several."""
+    total: dict[str, Counter[tuple[str, str | None]]] = {}
+    for each in drops:
+        for source, found in each.items():
+            total.setdefault(source, Counter()).update(found)
+    return dict(total)
 
 
 def _facts(
@@ -239,24 +306,26 @@ def _facts(
     }  # fmt: skip
 
 
-def _split_rows(rows: Counts, assignment: Assignment) -> dict[str, int]:
+def _split_rows(rows: Counts, assignment: Assignment, splits: Splits) -> dict[str, int]:
     """Split -> rows, of (groups, classes) rows."""
-    return {split: int(rows[assignment == i].sum()) for i, split in enumerate(SPLITS)}
+    return {split: int(rows[assignment == i].sum()) for i, split in enumerate(splits.names)}
 
 
-def _split_groups(rows: Counts, assignment: Assignment) -> dict[str, int]:
+def _split_groups(rows: Counts, assignment: Assignment, splits: Splits) -> dict[str, int]:
     """Split -> groups that have rows, of (groups, classes) rows."""
     shown = rows.sum(axis=1) > 0
-    return {split: int((shown & (assignment == i)).sum()) for i, split in enumerate(SPLITS)}
+    return {split: int((shown & (assignment == i)).sum()) for i, split in enumerate(splits.names)}
 
 
-def _class_rows(builder: Builder, counts: Counts, assignment: Assignment) -> dict[str, dict[str, int]]:
+def _class_rows(
+    builder: Builder, counts: Counts, assignment: Assignment, splits: Splits
+) -> dict[str, dict[str, int]]:
     """Split -> class -> rows."""
     return {
         split: dict(
             zip(builder.vocabulary.classes, counts[assignment == i].sum(axis=0).tolist(), strict=True)
         )
-        for i, split in enumerate(SPLITS)
+        for i, split in enumerate(splits.names)
     }
 
 

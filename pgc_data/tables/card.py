@@ -7,10 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pgc_data.splits import SPLITS
 from pgc_data.storage.files import write_text
 from pgc_data.storage.schemas import table_schema
 from pgc_data.tables.licences import hub_identifier, strictest
+from pgc_data.tables.split_settings import FOLDS, LEAVE_ONE_OUT
+from pgc_data.tables.writer import SINGLE_FILE
+
+_HOLDS = {
+    "crops": "hand images",
+    "windows": "hand-landmark windows",
+    "pgc": "hand images in the layout of PGC",
+}
+# `datasets` has its own name for the middle split, and no hyphens.
+_HUB_SPLITS = {"val": "validation"}
 
 
 def write_card(folder: Path, name: str, tables: Mapping[str, Any]) -> None:
@@ -46,17 +55,18 @@ def _front_matter(name: str, tables: Mapping[str, Any]) -> str:
     ]
     for kind, table in tables.items():
         lines += [f"- config_name: {kind}", "  data_files:"]
-        for split in SPLITS:
-            if table["rows"][split]:
-                # `datasets` calls the middle split validation.
-                label = "validation" if split == "val" else split
-                lines += [f"  - split: {label}", f"    path: {kind}/{split}-*.parquet"]
+        if table["single_file"]:
+            lines += ["  - split: all_splits", f"    path: {kind}/{SINGLE_FILE}"]
+            continue
+        for split, rows in table["rows"].items():
+            if rows:
+                lines += [f"  - split: {_HUB_SPLITS.get(split, split.replace('-', '_'))}",
+                          f"    path: {kind}/{split}-*.parquet"]  # fmt: skip
     return "\n".join([*lines, "---", ""])
 
 
 def _introduction(tables: Mapping[str, Any], sources: Mapping[str, Any]) -> str:
-    kinds = {"crops": "hand images", "windows": "hand-landmark windows"}
-    what = " and ".join(f"{sum(t['rows'].values()):,} {kinds[kind]}" for kind, t in tables.items())
+    what = " and ".join(f"{sum(t['rows'].values()):,} {_HOLDS[kind]}" for kind, t in tables.items())
     drawn = [s for s in sources.values() if s["synthetic"]]
     text = f"{what}, made with pgc-data from {', '.join(sources)}.\n"
     if drawn:
@@ -78,20 +88,16 @@ def _loading(folder: Path, tables: Mapping[str, Any]) -> str:
 
 def _table(kind: str, table: Mapping[str, Any]) -> str:
     classes = table["classes"]
-    head = ["class", *SPLITS, "all"]
+    splits = table["splits"]
+    head = ["class", *splits, "all"]
     rows = [
-        [name, *(f"{table['class_rows'][s].get(name, 0):,}" for s in SPLITS),
-         f"{sum(table['class_rows'][s].get(name, 0) for s in SPLITS):,}"]
+        [name, *(f"{table['class_rows'][s].get(name, 0):,}" for s in splits),
+         f"{sum(table['class_rows'][s].get(name, 0) for s in splits):,}"]
         for name in classes
     ]  # fmt: skip
-    rows.append(["**rows**", *(f"{table['rows'][s]:,}" for s in SPLITS), f"{sum(table['rows'].values()):,}"])
+    rows.append(["**rows**", *(f"{table['rows'][s]:,}" for s in splits), f"{sum(table['rows'].values()):,}"])
     rows.append(
-        ["**groups**", *(f"{table['groups'][s]:,}" for s in SPLITS), f"{sum(table['groups'].values()):,}"]
-    )
-    proof = (
-        f"Split: {table['split']}. The class farthest from the wanted ratios "
-        f"({' / '.join(f'{r:.0%}' for r in table['ratios'])}) is {table['worst_where'][1]} in "
-        f"{table['worst_where'][0]}, by {table['worst']:.2f} percentage points."
+        ["**groups**", *(f"{table['groups'][s]:,}" for s in splits), f"{sum(table['groups'].values()):,}"]
     )
     columns = [[f"`{c.name}`", f"`{c.type}`", c.description + (f" ({c.unit})" if c.unit else "")]
                for c in table_schema(kind).columns]  # fmt: skip
@@ -102,7 +108,9 @@ def _table(kind: str, table: Mapping[str, Any]) -> str:
             f"Vocabulary `{table['vocabulary']}`{_features(table)}.{sizes}\n",
             _markdown(head, rows),
             "",
-            proof,
+            f"Split: {table['split']}. {proof_line(table)}.",
+            "",
+            *(f"- {line}" for line in joined_lines(table)),
             *(f"- {line}" for line in density_lines(table)),
             *(f"- {line}" for line in origin_lines(table)),
             *(f"- {line}" for line in unverified_lines(table)),
@@ -117,6 +125,27 @@ def _table(kind: str, table: Mapping[str, Any]) -> str:
 def _features(table: Mapping[str, Any]) -> str:
     name = table["settings"].get("features")
     return f", features `{name}` (every file's metadata hold their schema)" if name else ""
+
+
+def proof_line(table: Mapping[str, Any]) -> str:
+    """How near the split comes to what was wanted."""
+    split, name = table["worst_where"]
+    wanted = " / ".join(f"{ratio:.0%}" for ratio in table["ratios"] or [1 / len(table["splits"])])
+    off = f"{table['worst']:.2f} percentage points"
+    return f"The class farthest from the wanted {wanted} is {name} in {split}, by {off}"
+
+
+def joined_lines(table: Mapping[str, Any]) -> list[str]:
+    """What was found of images that show the same picture."""
+    joined = table["joined"]
+    if joined is None:
+        return ["groups were not searched for images that show the same picture"]
+    found = f"{joined['pairs']:,} pairs of images in different groups show the same picture"
+    if not joined["pairs"]:
+        return [f"no images in different groups show the same picture ({joined['hands']:,} compared)"]
+    parts = [f"{joined['groups']:,} groups were joined with others"] if joined["groups"] else []
+    parts += [f"{joined['dropped']:,} images were left out of the crops instead"] if joined["dropped"] else []
+    return [f"{found}: {' and '.join(parts)}"]
 
 
 def density_lines(table: Mapping[str, Any]) -> list[str]:
@@ -150,7 +179,11 @@ def origin_lines(table: Mapping[str, Any]) -> list[str]:
 
 
 def unverified_lines(table: Mapping[str, Any]) -> list[str]:
-    """What is not known of splits that were kept as a dataset has them."""
+    """What is not known of the people of some datasets."""
+    if table["split"] in (FOLDS, LEAVE_ONE_OUT):
+        return [
+            f"whether a person of {name} is in two folds is not published" for name in table["unverified"]
+        ]
     return [
         f"{name} keeps its own split; whether a person is on two sides of it is not published"
         for name in table["unverified"]

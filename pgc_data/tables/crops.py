@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
 from pgc_data.tables.labelling import dropped_hands, labelled_hands
 from pgc_data.tables.selection import Selection
 
-_COPIED = ("frame", "hand_index", "handedness", "score", "box", "landmarks", "phash")
+_COPIED = ("frame", "timestamp_s", "hand_index", "handedness", "score", "box", "landmarks", "phash")
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,21 @@ class CropsBuilder:
         return (shard_stats(source.folder, shard) or {}).get("hands", 0)
 
     def count(
-        self, source: ExtractedSource, shard: int
+        self, source: ExtractedSource, shard: int, by: Sequence[str]
     ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
         """See `Builder`."""
         chosen, drops = self._select(source, shard)
-        return chosen.group_by("group_id", "class_id").agg(n=pl.len(), thin=pl.len()), drops
+        cells = chosen.with_columns(native_label="label").group_by("group_id", "class_id", *by)
+        return cells.agg(n=pl.len(), thin=pl.len()), drops
 
     def _select(
         self, source: ExtractedSource, shard: int
     ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
-        columns = ["media", "frame", "crop_box", "box", "image_width", "image_height"]
+        columns = ["media", "frame", "crop_box", "box", "image_width", "image_height", "handedness"]
         hands = read_frame(source.shard("hands", shard), "hands", columns)
         hands = hands.with_columns(width=pl.col("crop_box").arr.get(2), height=pl.col("crop_box").arr.get(3))
         small = pl.min_horizontal("width", "height") < self.min_size
-        rows = labelled_hands(source, hands).with_columns(
+        rows = labelled_hands(source, shard, hands).with_columns(
             reason=pl.coalesce(
                 "reason",
                 pl.when(pl.col("crop_box").is_null()).then(pl.lit("outside_image")),
@@ -87,8 +88,10 @@ class CropsBuilder:
         """See `Builder`: nothing."""
         return {}
 
-    def rows(self, source: ExtractedSource, shard: int, selection: Selection) -> Iterator[pa.Table]:
-        """The shard's crops with their split, in the order of frames, at most 1,000 at a time."""
+    def rows(
+        self, source: ExtractedSource, shard: int, selection: Selection
+    ) -> Iterator[tuple[list[str], pa.Table]]:
+        """See `Builder`: in the order of frames, at most 1,000 at a time."""
         chosen, _ = self._select(source, shard)
         groups = chosen["group_id"].to_list()
         every = np.ones(chosen.height, dtype=bool)
@@ -102,7 +105,8 @@ class CropsBuilder:
             first, last = np.searchsorted(numbers, [offset, offset + hands.num_rows])
             if last > first:
                 taken = hands.take(pa.array(numbers[first:last] - offset))
-                yield self._table(taken, chosen.slice(int(first), int(last - first)), source)
+                mine = chosen.slice(int(first), int(last - first))
+                yield mine["group_id"].to_list(), self._table(taken, mine, source)
             offset += hands.num_rows
 
     def _table(self, hands: pa.Table, chosen: pl.DataFrame, source: ExtractedSource) -> pa.Table:
@@ -131,7 +135,7 @@ class CropsBuilder:
             "height",
         ):
             columns[name] = chosen[name].to_arrow()
-        return conform(columns, self.schema())
+        return conform(columns, arrow_schema("crops"))
 
 
 def _image_paths(hands: pa.Table, source: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,26 +77,30 @@ class HandImagesBuilder:
         return (shard_stats(source.folder, shard) or {}).get("hands", 0)
 
     def count(
-        self, source: ExtractedSource, shard: int
+        self, source: ExtractedSource, shard: int, by: Sequence[str]
     ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
         """See `Builder`."""
         hands, _, drops = self._select(source, shard)
-        return hands.group_by("group_id", "class_id").agg(n=pl.len(), thin=pl.len()), drops
+        cells = hands.with_columns(native_label="label").group_by("group_id", "class_id", *by)
+        return cells.agg(n=pl.len(), thin=pl.len()), drops
 
-    def rows(self, source: ExtractedSource, shard: int, selection: Selection) -> Iterator[pa.Table]:
-        """The shard's hands with their split, in the order of images."""
+    def rows(
+        self, source: ExtractedSource, shard: int, selection: Selection
+    ) -> Iterator[tuple[list[str], pa.Table]]:
+        """See `Builder`: in the order of images."""
         hands, features, _ = self._select(source, shard)
         every = np.ones(hands.height, dtype=bool)
         groups, labels = hands["group_id"].to_list(), hands["label"].to_list()
         kept = np.flatnonzero(selection.keep(groups, hands["class_id"].to_numpy(), every, labels))
         if kept.size:
-            yield self._table(hands[kept], features[kept], source, selection)
+            mine = hands[kept]
+            yield mine["group_id"].to_list(), self._table(mine, features[kept], source, selection)
 
     def _select(
         self, source: ExtractedSource, shard: int
     ) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.float32]], dict[tuple[str, str | None], int]]:
         """The hands to write, their features (n, F), and what is dropped."""
-        hands = labelled_hands(source, read_frame(source.shard("hands", shard), "hands", _HANDS))
+        hands = labelled_hands(source, shard, read_frame(source.shard("hands", shard), "hands", _HANDS))
         features, usable = self._features(hands)
         no_landmarks = pl.col("landmarks").is_null()
         hands = hands.with_columns(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class ExtractedSource:
         groups: group id -> group.
         fingerprint: changes when the samples or what was extracted change.
         facts: metadata of the extraction.
+        set_aside: shard -> its hands that are not used, because a hand of another group shows the same picture and
+            the two groups could not be joined.
     """
 
     source: Source
@@ -51,6 +53,7 @@ class ExtractedSource:
     groups: Mapping[str, Group]
     fingerprint: str
     facts: Mapping[str, Any]
+    set_aside: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
     @property
     def has_z(self) -> bool:

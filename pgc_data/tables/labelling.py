@@ -8,6 +8,7 @@ from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
 
 # The hull of the joints lies inside a well-drawn box; two hands of one image overlap far less than this.
 MIN_OVERLAP = 0.2
+NEAR_DUPLICATE = "near_duplicate"
 _FACTS = ("sample_id", "label", "video_id", "subject_id", "group_id", "fps")
 
 
@@ -52,19 +53,24 @@ def label_hands(hands: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     return labels.with_columns(reason=reason)
 
 
-def labelled_hands(source: ExtractedSource, hands: pl.DataFrame) -> pl.DataFrame:
-    """Hands with what `label_hands` says of each, and the facts of its sample.
+def labelled_hands(source: ExtractedSource, shard: int, hands: pl.DataFrame) -> pl.DataFrame:
+    """The hands of a shard with what `label_hands` says of each, and the facts of its sample.
 
     Args:
         source: where they were extracted.
-        hands: as in `label_hands`, without `row`, which numbers them here.
+        shard: number of the shard.
+        hands: all of it, as in `label_hands`, without `row`, which numbers them here.
 
     Returns:
-        The rows of `hands` in their order, with `row, sample, class_id, reason` and `_FACTS` besides.
+        The rows of `hands` in their order, with `row, sample, class_id, reason` and `_FACTS` besides; a further reason
+        is `near_duplicate`.
     """
     hands = hands.with_row_index("row")
     samples = source.samples_of(hands["media"].unique())
     labels = label_hands(hands, samples)
+    if aside := source.set_aside.get(shard):
+        alike = pl.when(pl.col("row").is_in(aside)).then(pl.lit(NEAR_DUPLICATE))
+        labels = labels.with_columns(reason=pl.coalesce("reason", alike))
     return hands.join(labels, on="row", maintain_order="left", validate="1:1").join(
         samples.select("sample", *_FACTS), on="sample", how="left", maintain_order="left", validate="m:1"
     )

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from pgc_data.errors import DataError
-from pgc_data.splits import SPLITS, Assignment, Group
+from pgc_data.splits import Assignment, Group, Splits
 from pgc_data.storage.parquet import open_parquet, read_table, table_of, write_table
 from pgc_data.storage.schemas import read_metadata
+from pgc_data.tables.split_settings import SplitSettings
 
 LOCK_FILE = "splits.parquet"
 
@@ -29,32 +30,35 @@ def read_lock(path: Path) -> dict[str, str]:
     return lock
 
 
-def check_lock(path: Path, split: str, ratios: Sequence[float]) -> None:
+def check_lock(path: Path, settings: SplitSettings) -> None:
     """Checks that a dataset's own lock was made the way that is asked for now.
 
     Raises:
-        DataError: it was made by another kind of split or with other ratios.
+        DataError: it was made by another kind of split, or with other ratios or another number of folds.
     """
     with open_parquet(path, "splits") as file:
-        made = read_metadata(file.schema_arrow)
-    then = (made["split"], [round(r, 6) for r in made["ratios"]])
-    now = (split, [round(r, 6) for r in ratios])
+        then = _terms(read_metadata(file.schema_arrow))
+    now = _terms(settings.facts())
     if then != now:
         raise DataError(
-            f"{path} was made by {_words(*then)}, asked for is {_words(*now)}: ask for the same, pass --new-split to "
-            "split again, or write to another --name"
+            f"{path} was made by {then}, asked for is {now}: ask for the same, pass --new-split to split again, or "
+            "write to another --name"
         )
 
 
-def _words(split: str, ratios: Sequence[float]) -> str:
-    return f"--split {split} --ratios {' '.join(f'{r:g}' for r in ratios)}"
+def _terms(facts: Mapping[str, Any]) -> str:
+    ratios, folds = facts["ratios"], facts.get("folds")
+    shares = f" --ratios {' '.join(f'{ratio:g}' for ratio in ratios)}" if ratios else ""
+    return f"--split {facts['split']}{shares}" + (f" --folds {folds}" if folds else "")
 
 
-def locked_assignment(lock: Mapping[str, str], groups: Sequence[Group], where: str) -> Assignment:
+def locked_assignment(
+    lock: Mapping[str, str], groups: Sequence[Group], splits: Splits, where: str
+) -> Assignment:
     """(groups,) split of each group that the lock knows, -1 for new ones.
 
     Raises:
-        DataError: members of one group lie in two splits of the lock.
+        DataError: members of one group lie in two splits of the lock, or in one that is not among `splits`.
     """
     result = np.full(len(groups), -1, dtype=np.int64)
     for index, group in enumerate(groups):
@@ -66,21 +70,30 @@ def locked_assignment(lock: Mapping[str, str], groups: Sequence[Group], where: s
                 "write to another --name, or pass --new-split"
             )
         if known:
-            result[index] = SPLITS.index(known.pop())
+            name = known.pop()
+            result[index] = splits.number(name)
+            if result[index] < 0:
+                raise DataError(
+                    f"{where} has group {group.id} in {name}, which is not one of {', '.join(splits.names)}: ask for "
+                    "the same splits, pass --new-split, or leave the lock out"
+                )
     return result
 
 
-def write_lock(path: Path, groups: Sequence[Group], assignment: Assignment, facts: Mapping[str, Any]) -> None:
+def write_lock(
+    path: Path, groups: Sequence[Group], assignment: Assignment, splits: Splits, facts: Mapping[str, Any]
+) -> None:
     """Writes `splits.parquet`: one row a group, sorted; groups that only an earlier lock knows stay in it.
 
     Args:
         path: of the lock.
         groups: that have rows in the table just written.
-        assignment: (groups,) their splits.
+        assignment: (groups,) number of the split of each.
+        splits: their names.
         facts: the settings that made the split.
     """
     rows: list[dict[str, Any]] = [
-        {"group_id": g.id, "split": SPLITS[split], "members": list(g.members), "kind": g.kind}
+        {"group_id": g.id, "split": splits.names[split], "members": list(g.members), "kind": g.kind}
         for g, split in zip(groups, assignment.tolist(), strict=True)
     ]
     known = {(g.id.split(":", 1)[0], member) for g in groups for member in g.members}

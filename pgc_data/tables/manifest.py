@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,24 +38,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def files_are_whole(folder: Path, manifest: Mapping[str, Any], table: str) -> bool:
     """Whether every file of a table that the manifest names is there, with the bytes it says."""
-    named = [file for file in manifest["files"] if file["path"].startswith(f"{table}/")]
-    paths = [(folder / file["path"], file.get("bytes")) for file in named]
-    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
+    paths = [(folder / file["path"], file.get("bytes")) for file in files_of(manifest, table)]
+    return bool(paths) and all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
-def describe_files(folder: Path) -> list[dict[str, Any]]:
-    """Path, rows (of Parquet files), bytes and sha256 of the files of a dataset, in the order of their paths."""
-    paths = [*folder.glob("*/*.parquet"), *folder.glob("*.parquet"), *folder.glob("README.md")]
-    return [
-        {
-            "path": path.relative_to(folder).as_posix(),
-            "rows": _rows(path) if path.suffix == ".parquet" else None,
-            "bytes": path.stat().st_size,
-            "sha256": sha256_file(path),
-        }
-        for path in sorted(paths)
-        if not path.relative_to(folder).parts[0].startswith(".") and path.parent.name != "audit"
-    ]
+def files_of(manifest: Mapping[str, Any], table: str) -> list[dict[str, Any]]:
+    """What a manifest says of the files of a table."""
+    return [file for file in manifest["files"] if file["path"].startswith(f"{table}/")]
+
+
+def _describe(folder: Path, path: Path) -> dict[str, Any]:
+    return {
+        "path": path.relative_to(folder).as_posix(),
+        "rows": _rows(path) if path.suffix == ".parquet" else None,
+        "bytes": path.stat().st_size,
+        "sha256": sha256_file(path),
+    }
 
 
 def _rows(path: Path) -> int:
@@ -63,7 +61,15 @@ def _rows(path: Path) -> int:
         return int(file.metadata.num_rows)
 
 
-def write_manifest(folder: Path, tables: Mapping[str, Any]) -> None:
-    """Writes `manifest.json`, the last file of a dataset: what it names is whole."""
-    value = {"pgc_data_version": __version__, "tables": dict(tables), "files": describe_files(folder)}
+def write_manifest(folder: Path, tables: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> None:
+    """Writes `manifest.json`, the last file of a dataset: what it names is whole.
+
+    Args:
+        folder: of the dataset.
+        tables: table -> what is said of it.
+        files: path, rows, bytes and sha256 of the files of the tables; the others are added here.
+    """
+    others = [*folder.glob("*.parquet"), *folder.glob("ledger/*.parquet"), folder / "README.md"]
+    found = sorted([*files, *(_describe(folder, path) for path in others)], key=lambda file: file["path"])
+    value = {"pgc_data_version": __version__, "tables": dict(tables), "files": found}
     write_json(folder / MANIFEST_FILE, value)

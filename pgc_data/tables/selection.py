@@ -9,11 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pgc_data.splits import SPLITS, Assignment, Counts
+from pgc_data.splits import TRAIN, Assignment, Counts, Splits
 
 THINNED = "thinned"
 OVER_CAP = "over_cap"
-_TRAIN = SPLITS.index("train")
 
 _Ints = NDArray[np.int64]
 _Bools = NDArray[np.bool_]
@@ -30,7 +29,8 @@ class Selection:
         self,
         groups: Sequence[str],
         assignment: Assignment,
-        train: Counts,
+        splits: Splits,
+        dense: Counts,
         thin: Counts,
         cap: int | None,
     ) -> None:
@@ -38,26 +38,30 @@ class Selection:
 
         Args:
             groups: (G,) group ids, which begin with the dataset and a colon.
-            assignment: (G,) split of each, an index into `SPLITS`.
-            train: (G, C) rows if the group lies in train.
+            assignment: (G,) number of the split of each.
+            splits: their names.
+            dense: (G, C) rows if the group lies in a split that is trained on: train, or any fold.
             thin: (G, C) rows if it lies in val or test.
             cap: most rows of a class in train; None for no limit.
         """
         self._row_of = {group: row for row, group in enumerate(groups)}
         self._split = assignment
-        self._available = np.where((assignment == _TRAIN)[:, None], train, thin)
+        self._names = splits.names
+        train = splits.number(TRAIN)
+        self._dense = assignment == train if train >= 0 else np.ones(len(assignment), dtype=bool)
+        self._available = np.where(self._dense[:, None], dense, thin)
         self.quota = self._available.copy()
         if cap is not None:
-            rows = np.flatnonzero(assignment == _TRAIN)
+            rows = np.flatnonzero(self._dense)
             kinds = np.array([groups[row].split(":", 1)[0] for row in rows.tolist()])
-            for column in range(train.shape[1]):
-                self.quota[rows, column] = _capped(train[rows, column], kinds, cap)
+            for column in range(dense.shape[1]):
+                self.quota[rows, column] = _capped(dense[rows, column], kinds, cap)
         self._seen = np.zeros_like(self.quota)
         self._dropped: Counter[tuple[str, str | None]] = Counter()
 
     def split_of(self, group: str) -> str:
         """The split of a group."""
-        return SPLITS[int(self._split[self._row_of[group]])]
+        return self._names[int(self._split[self._row_of[group]])]
 
     def keep(
         self, groups: Sequence[str], class_ids: _Ints, on_thin: _Bools, labels: Sequence[str | None]
@@ -71,7 +75,7 @@ class Selection:
             labels: (n,) the dataset's own label of each, under which what is left out is counted.
         """
         rows = np.array([self._row_of[group] for group in groups], dtype=np.int64)
-        kept: _Bools = on_thin | (self._split[rows] == _TRAIN)
+        kept: _Bools = on_thin | self._dense[rows]
         at = np.flatnonzero(kept)
         self._dropped.update((THINNED, labels[row]) for row in np.flatnonzero(~kept).tolist())
         cell = rows[at] * self.quota.shape[1] + class_ids[at]

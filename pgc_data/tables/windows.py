@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,10 @@ TOO_FEW = "too_few_usable_frames"
 TOO_SHORT = "clip_too_short"
 # Bounds what is in memory at once: 2,000 windows of 16 x 147 features are 19 MB.
 _ROWS_AT_ONCE = 2000
+_COUNTED = {
+    "group_id": pl.String, "class_id": pl.Int64, "thin": pl.Boolean, "native_label": pl.String,
+    "handedness": pl.String,
+}  # fmt: skip
 _Ints = NDArray[np.int64]
 
 
@@ -118,20 +122,31 @@ class WindowsBuilder:
         return int(np.maximum((grid - self.length) // self.stride + 1, 1).sum())
 
     def count(
-        self, source: ExtractedSource, shard: int
+        self, source: ExtractedSource, shard: int, by: Sequence[str]
     ) -> tuple[pl.DataFrame, dict[tuple[str, str | None], int]]:
         """See `Builder`."""
         drops: Counter[tuple[str, str | None]] = Counter()
-        parts = [pl.DataFrame(schema={"group_id": pl.String, "class_id": pl.Int64, "thin": pl.Boolean})]
+        parts = [pl.DataFrame(schema=_COUNTED)]
         for found in self._labelled(source, shard):
             drops.update(found.dropped)
-            groups = source.samples["group_id"].gather(found.sample)
-            parts.append(pl.DataFrame({"group_id": groups, "class_id": found.class_id, "thin": found.thin}))
-        counts = pl.concat(parts).group_by("group_id", "class_id").agg(n=pl.len(), thin=pl.col("thin").sum())
-        return counts, dict(drops)
+            facts = source.samples[found.sample]
+            columns = {
+                "group_id": facts["group_id"], "class_id": found.class_id, "thin": found.thin,
+                "native_label": facts["label"], "handedness": self._sides(found) if "handedness" in by else None,
+            }  # fmt: skip
+            parts.append(pl.DataFrame(columns, schema=_COUNTED))
+        cells = pl.concat(parts).group_by("group_id", "class_id", *by)
+        return cells.agg(n=pl.len(), thin=pl.col("thin").sum()), dict(drops)
 
-    def rows(self, source: ExtractedSource, shard: int, selection: Selection) -> Iterator[pa.Table]:
-        """The shard's windows with their split, clip by clip, in the order of time."""
+    def _sides(self, found: _Labelled) -> pl.Series:
+        """The side of the hand in most frames of each window (K,), null where it is in none."""
+        rows = found.use.source_index[found.start[:, None] + np.arange(self.length)]
+        return pl.Series(_main_side(found.clip.sides[rows]), dtype=pl.String)
+
+    def rows(
+        self, source: ExtractedSource, shard: int, selection: Selection
+    ) -> Iterator[tuple[list[str], pa.Table]]:
+        """See `Builder`: clip by clip, in the order of time."""
         for found in self._labelled(source, shard):
             facts = source.samples[found.sample]
             groups, labels = facts["group_id"].to_list(), facts["label"].to_list()
@@ -142,7 +157,8 @@ class WindowsBuilder:
             for first in range(0, kept.size, _ROWS_AT_ONCE):
                 part = kept[first : first + _ROWS_AT_ONCE]
                 windows = fill_windows(frames, found.start[part], self.length)
-                yield self._table(found, part, windows, source, selection)
+                names = [groups[row] for row in part.tolist()]
+                yield names, self._table(found, part, windows, source, selection)
 
     def _labelled(self, source: ExtractedSource, shard: int) -> Iterator[_Labelled]:
         body = isinstance(self.features, BodySet)

@@ -12,7 +12,13 @@ from pgc_data.errors import DataError
 from pgc_data.resources import schema_files
 from pgc_data.storage import parquet
 from pgc_data.storage.parquet import TableWriter, read_table, table_of, write_table
-from pgc_data.storage.schemas import arrow_schema, read_metadata, table_schema, with_metadata
+from pgc_data.storage.schemas import (
+    arrow_schema,
+    read_metadata,
+    table_schema,
+    upgraded,
+    with_metadata,
+)
 
 # The other files of schemas/ describe features.
 TABLES = sorted(p.stem for p in schema_files("*.json") if "columns" in json.loads(p.read_text()))
@@ -112,8 +118,10 @@ def test_foreign_older_and_broken_files_are_one_clear_error(tmp_path):
     write_other(path, good.set(0, pa.field("group_id", pa.int64())))
     with pytest.raises(DataError, match="column 'group_id' is int64, expected string"):
         read_table(path, "splits")
-    write_other(path, with_metadata(good, "splits", {"schema_version": 0}))
-    with pytest.raises(DataError, match="holds splits in version 0, this pgc-data reads version 1"):
+    write_other(path, with_metadata(good, "splits", {"schema_version": 9}))
+    with pytest.raises(
+        DataError, match="holds splits in version 9, this pgc-data reads version 1 and older: upgrade"
+    ):
         read_table(path, "splits")
 
 
@@ -121,3 +129,16 @@ def test_a_foreign_table_without_sizes_is_named(tmp_path):
     pq.write_table(pa.table({"features": [[[1.0]]]}), tmp_path / "x.parquet")
     with pytest.raises(DataError, match=r"does not say its size '[TF]': it is not a table of windows"):
         read_table(tmp_path / "x.parquet", "windows")
+
+
+def test_a_table_of_an_older_version_is_read_with_nulls_for_what_it_had_not(tmp_path):
+    path = tmp_path / "crops.parquet"
+    old = arrow_schema("crops").remove(arrow_schema("crops").get_field_index("timestamp_s"))
+    write_other(path, with_metadata(old, "crops", {"schema_version": 1}))
+    found = upgraded(read_table(path, "crops"), "crops")
+    assert found.schema.names == arrow_schema("crops").names
+    assert found.schema.types == arrow_schema("crops").types
+    assert [c.name for c in table_schema("crops").columns if c.since > 1] == ["timestamp_s"]
+    write_other(path, with_metadata(old, "crops", {}))
+    with pytest.raises(DataError, match="has no column 'timestamp_s'"):
+        read_table(path, "crops")

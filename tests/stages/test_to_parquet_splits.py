@@ -1,0 +1,259 @@
+"""How `to-parquet` splits and lays out its tables: folds, further columns, single files, row order, resuming."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from pgc_data.errors import ConfigError, DataError
+from pgc_data.stages import to_parquet
+from pgc_data.stages.to_parquet import ToParquetConfig
+from pgc_data.storage import parquet, sorting
+from pgc_data.storage.files import sha256_file
+from pgc_data.tables import writer
+
+
+def run(workspace, **settings):
+    given = {
+        "datasets": ("ipn",),
+        "vocabulary": "pointing",
+        "name": "d",
+        "near_duplicates": "keep",
+        **settings,
+    }
+    return to_parquet.run(ToParquetConfig(workspace=workspace, **given))
+
+
+def folder(workspace, name="d"):
+    return workspace / "parquet" / name
+
+
+def rows(workspace, kind="crops", name="d"):
+    return pl.read_parquet(folder(workspace, name) / kind / "*.parquet")
+
+
+def files(workspace, name="d"):
+    root = folder(workspace, name)
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*.parquet")}
+
+
+def test_folds_hold_every_person_once_and_every_class(extracted):
+    table = run(extracted, split="folds", folds=3, table=("crops", "windows")).tables["crops"]
+    crops = rows(extracted)
+    assert crops.group_by("subject_id").agg(pl.col("split").n_unique())["split"].to_list() == [1] * 6
+    assert crops.group_by("split").agg(pl.col("label").n_unique()).sort("split").rows() == [
+        ("fold-0", 2), ("fold-1", 2), ("fold-2", 2),
+    ]  # fmt: skip
+    assert table["rows"] == {"fold-0": 160, "fold-1": 160, "fold-2": 160}
+    assert sorted(p.name for p in (folder(extracted) / "crops").iterdir()) == [
+        f"fold-{number}-00000-of-00001.parquet" for number in range(3)
+    ]
+    windows = dict(rows(extracted, "windows").select("subject_id", "split").unique().rows())
+    assert windows == dict(crops.select("subject_id", "split").unique().rows())
+    card = (folder(extracted) / "README.md").read_text()
+    assert "split: fold_2\n    path: crops/fold-2-*.parquet" in card
+
+
+def test_each_person_can_be_left_out(extracted):
+    run(extracted, split="leave-one-out")
+    found = rows(extracted).select("subject_id", "split").unique().sort("subject_id")
+    assert found["split"].to_list() == [f"fold-{number}" for number in range(6)]
+    assert run(extracted, split="leave-one-out").fresh == ()
+
+
+def test_a_fold_for_each_of_too_few_people_is_refused(extracted):
+    with pytest.raises(DataError, match="6 groups cannot make 10 folds: ask for fewer"):
+        run(extracted, split="folds", folds=10)
+    with pytest.raises(
+        DataError, match=r"made by --split group --ratios .* asked for is --split folds --folds 2"
+    ):
+        run(extracted)
+        run(extracted, split="folds", folds=2, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"folds": 4}, "--folds does not go with --split group"),
+        ({"split": "folds", "ratios": (0.8, 0.1, 0.1)}, "--ratios does not go with --split folds"),
+        ({"split": "leave-one-out", "cap": 5}, "--cap does not go with --split leave-one-out"),
+        ({"layout": "pgc", "table": ("windows",)}, "--layout pgc is for crops"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(tmp_path, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        run(tmp_path, **settings)
+
+
+def test_tables_written_together_are_balanced_together(extracted):
+    """Windows of a class need not be spread as its crops are."""
+    tables = run(
+        extracted, vocabulary="maestro10", table=("crops", "windows"), ratios=(0.5, 0.25, 0.25)
+    ).tables
+    assert tables["windows"]["worst"] < 10
+    assert tables["crops"]["worst"] < 10
+
+
+def test_a_further_column_is_shared_evenly(extracted, monkeypatch):
+    seen = []
+    whole = to_parquet.build_tables.__globals__["assign"]
+
+    def spy(counts, *rest):
+        seen.append(counts.shape[1])
+        return whole(counts, *rest)
+
+    monkeypatch.setitem(to_parquet.build_tables.__globals__, "assign", spy)
+    run(extracted)
+    run(extracted, name="e", stratify=("native_label", "handedness"), table=("crops", "windows"))
+    # Two classes and their sum; then the same of both tables, with three labels and one side each.
+    assert seen == [3, 2 * (3 + 3 + 1)]
+    assert rows(extracted, name="e")["native_label"].n_unique() == 3
+
+
+def test_one_file_holds_every_split_in_order(extracted):
+    table = run(extracted, single_file=True, table=("crops", "windows")).tables["crops"]
+    path = folder(extracted) / "crops" / "dataset.parquet"
+    found = pl.read_parquet(path)
+    assert found["split"].rle().struct.field("value").to_list() == ["train", "val", "test"]
+    assert dict(found["split"].value_counts().rows()) == table["rows"]
+    assert "path: crops/dataset.parquet" in (folder(extracted) / "README.md").read_text()
+    with pytest.raises(DataError, match="with other settings"):
+        run(extracted)
+
+
+def test_the_layout_of_pgc_is_exactly_its_columns(extracted):
+    run(extracted, layout="pgc")
+    path = folder(extracted) / "pgc" / "dataset.parquet"
+    schema = pq.read_schema(path)
+    assert [(f.name, str(f.type)) for f in schema] == [
+        ("split", "string"), ("label", "string"), ("class_id", "int64"), ("image_path", "string"),
+        ("source", "string"), ("image_bytes", "binary"),
+    ]  # fmt: skip
+    found = pl.read_parquet(path)
+    assert dict(found.select("class_id", "label").unique().rows()) == {0: "not_pointing", 1: "pointing"}
+    assert found["image_bytes"].bin.starts_with(b"\x89PNG").all()
+    run(extracted)
+    ours = rows(extracted)
+    assert found["image_path"].sort().to_list() == ours["image_path"].sort().to_list()
+    assert dict(found.select("image_path", "split").rows()) == dict(ours.select("image_path", "split").rows())
+
+
+def test_a_class_or_a_person_can_be_read_by_the_statistics_of_row_groups(extracted, monkeypatch):
+    monkeypatch.setattr(parquet, "IMAGE_GROUP_ROWS", 20)
+    run(extracted, ratios=(1, 0, 0))
+    file = pq.ParquetFile(next((folder(extracted) / "crops").glob("train-*")))
+    names = file.schema_arrow.names
+
+    def groups_with(column, value):
+        at = next(i for i in range(file.metadata.num_columns) if file.schema.column(i).path == column)
+        found = (file.metadata.row_group(g).column(at).statistics for g in range(file.num_row_groups))
+        return sum(s.min <= value <= s.max for s in found)
+
+    assert {"class_id", "subject_id"} <= set(names)
+    assert file.num_row_groups == 24
+    assert groups_with("class_id", 1) == 12
+    assert groups_with("subject_id", "1CM1_3") <= 2 * 3
+    order = [file.read_row_group(g, ["class_id"])["class_id"][0].as_py() for g in range(24)]
+    assert order != sorted(order)
+
+
+def test_equal_tables_whether_or_not_rows_were_kept_in_files(extracted, monkeypatch):
+    run(extracted, table=("crops", "windows"))
+    monkeypatch.setattr(sorting.SortedRows.__init__, "__defaults__", (10_000,))
+    run(extracted, name="e", table=("crops", "windows"))
+    assert files(extracted) == files(extracted, "e")
+    assert not list(folder(extracted, "e").glob(".*.incomplete"))
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 2])
+def test_a_run_stopped_between_files_goes_on_where_it_was(extracted, monkeypatch, stop_at):
+    monkeypatch.setattr(writer, "FILE_BYTES", 150_000)
+    run(extracted)
+    monkeypatch.setattr(sorting.SortedRows.__init__, "__defaults__", (10_000,))
+    whole, written, taken = writer.OrderedWriter._write_file, [], []
+    rows_of = to_parquet.CropsBuilder.rows
+
+    def stopping(self, path, *rest):
+        if len(written) == stop_at:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        return whole(self, path, *rest)
+
+    def counting(self, *args):
+        taken.append(args[1])
+        return rows_of(self, *args)
+
+    monkeypatch.setattr(writer.OrderedWriter, "_write_file", stopping)
+    monkeypatch.setattr(to_parquet.CropsBuilder, "rows", counting)
+    with pytest.raises(KeyboardInterrupt):
+        run(extracted, name="e")
+    assert len(taken) == 3
+    monkeypatch.setattr(writer.OrderedWriter, "_write_file", whole)
+    again = []
+    monkeypatch.setattr(
+        writer.OrderedWriter, "_write_file", lambda self, *a: again.append(a[0].name) or whole(self, *a)
+    )
+    run(extracted, name="e")
+    assert len(taken) == 3
+    assert not set(again) & set(written)
+    assert files(extracted) == files(extracted, "e")
+    assert not list(folder(extracted, "e").glob(".*.incomplete"))
+
+
+def test_what_a_run_with_other_settings_left_is_not_taken_up(extracted, monkeypatch):
+    monkeypatch.setattr(sorting.SortedRows.__init__, "__defaults__", (10_000,))
+    whole = writer.OrderedWriter._write_file
+    monkeypatch.setattr(
+        writer.OrderedWriter, "_write_file", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run(extracted, min_size=20)
+    monkeypatch.setattr(writer.OrderedWriter, "_write_file", whole)
+    run(extracted)
+    run(extracted, name="e")
+    assert files(extracted) == files(extracted, "e")
+
+
+def test_a_file_that_is_not_what_was_written_is_noticed(extracted, monkeypatch):
+    whole = parquet.TableWriter.__exit__
+
+    def damaging(self, *error):
+        whole(self, *error)
+        if self._path.name.startswith("val"):
+            data = bytearray(self._path.read_bytes())
+            data[len(data) // 2] ^= 1
+            self._path.write_bytes(bytes(data))
+
+    monkeypatch.setattr(parquet.TableWriter, "__exit__", damaging)
+    with pytest.raises(
+        DataError, match=r"val-00000.parquet does not hold what was written to it: check the disk"
+    ):
+        run(extracted)
+    assert not (folder(extracted) / "crops").exists()
+
+
+def test_the_manifest_knows_the_hashes_of_files_without_reading_them_again(extracted, monkeypatch):
+    run(extracted)
+    hashed = []
+
+    def spy(path):
+        hashed.append(path.name)
+        return sha256_file(path)
+
+    monkeypatch.setattr("pgc_data.tables.manifest.sha256_file", spy)
+    run(extracted, table=("crops", "windows"))
+    assert not [name for name in hashed if "-of-" in name]
+    manifest = json.loads((folder(extracted) / "manifest.json").read_text())
+    for file in manifest["files"]:
+        assert file["sha256"] == sha256_file(folder(extracted) / file["path"])
+    assert sum(file["rows"] for file in manifest["files"] if file["path"].startswith("crops/")) == 480
+
+
+def test_times_of_crops_are_those_of_their_frames(extracted):
+    run(extracted)
+    crops = rows(extracted)
+    np.testing.assert_allclose(crops["timestamp_s"], (crops["frame"] - 1) / 30)
