@@ -4,7 +4,7 @@ A group is a connected component of subjects, videos, subjects that may be one p
 """
 
 from pgc_data.splits.assignment import Assignment, Counts, assign_groups
-from pgc_data.splits.groups import Group, group_samples
+from pgc_data.splits.groups import Group, group_samples, merged
 from pgc_data.splits.names import TEST, TRAIN, VAL, Splits, folds, three_way
 from pgc_data.splits.report import SplitReport, report
 
@@ -20,6 +20,7 @@ __all__ = [
     "assign_groups",
     "folds",
     "group_samples",
+    "merged",
     "report",
     "three_way",
 ]

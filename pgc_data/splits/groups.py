@@ -74,8 +74,19 @@ def group_samples(
     return {sample: groups[union.find(f"{kind}/{value}")] for sample, (kind, value) in strongest.items()}
 
 
+def merged(groups: Sequence[Group]) -> Group:
+    """One group of all members of several groups of one dataset."""
+    dataset = groups[0].id.split(":", 1)[0]
+    return _named(
+        dataset, {group.kind for group in groups}, {name for group in groups for name in group.members}
+    )
+
+
 def _group(dataset: str, units: set[tuple[str, str]]) -> Group:
-    kinds = sorted({kind for kind, _ in units}, key=("subject", "video", "sample").index)
-    names = tuple(sorted(value for _, value in units))
+    return _named(dataset, {kind for kind, _ in units}, {value for _, value in units})
+
+
+def _named(dataset: str, kinds: set[str], members: set[str]) -> Group:
+    names = tuple(sorted(members))
     label = "+".join(names) if len(names) <= 4 else f"{names[0]}+{len(names) - 1} more"
-    return Group(f"{dataset}:{label}", kinds[0], names)
+    return Group(f"{dataset}:{label}", min(kinds, key=("subject", "video", "sample").index), names)

@@ -272,7 +272,10 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
             files = {kind: files_of(manifest, kind) for kind in tables}
             joined = None
             if config.split_settings.join_alike:
-                sources, joined = join_alike_groups(sources, config.split_settings, folder)
+                locks = [
+                    path for path in (folder / LOCK_FILE, config.lock) if path is not None and path.is_file()
+                ]
+                sources, joined = join_alike_groups(sources, config.split_settings, locks)
             for kind, table, written in build_tables(
                 folder, todo, config.split_settings, sources, joined, config.one_file
             ):

@@ -1,25 +1,42 @@
-"""Joins groups that show the same picture, so that near-duplicates never lie in two splits."""
+"""Groups that show the same pictures are joined, so that near-duplicates never lie in two splits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pgc_data.datasets import dataset
+from pgc_data.similarity import Pairs, best_pairs, join_alike, near_rows, pixel_check, plain
+from pgc_data.splits import Group, merged
+from pgc_data.tables.hand_pictures import HandPictures, digests, hand_pictures, thumbnails
 from pgc_data.tables.inputs import ExtractedSource
-from pgc_data.tables.split_settings import SplitSettings
+from pgc_data.tables.lock import read_lock
+from pgc_data.tables.split_settings import FOLDS, LEAVE_ONE_OUT, OFFICIAL, SplitSettings
+
+MOST_SHARE = 0.1
+"""A group is not joined beyond this share of its dataset's hands: one so large could not be split evenly."""
+_EXAMPLES = 5
+_Ints = NDArray[np.int64]
+_Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class JoinReport:
-    """What the search for near-duplicates found.
+    """What the search for pictures that several groups share found.
 
     Attributes:
         hands: hands compared.
-        pairs: pairs of hands of different groups that show the same picture.
+        pairs: pairs of hands of different groups that show the same picture, the nearest few of every two groups.
         groups: groups that were joined with others.
-        dropped: hands set aside instead.
+        dropped: hands set aside because their groups could not be joined.
+        largest: hands of the largest group that was joined of several.
+        examples: some of the pairs, in words.
         unmet: what could not be had, in sentences.
     """
 
@@ -27,13 +44,192 @@ class JoinReport:
     pairs: int
     groups: int
     dropped: int
-    unmet: tuple[str, ...] = ()
+    largest: int
+    examples: tuple[tuple[str, str], ...]
+    unmet: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        return {"hands": self.hands, "pairs": self.pairs, "groups": self.groups, "dropped": self.dropped}
+        """The report as JSON values."""
+        return {
+            "hands": self.hands, "pairs": self.pairs, "groups": self.groups, "dropped": self.dropped,
+            "largest": self.largest, "examples": [list(pair) for pair in self.examples],
+        }  # fmt: skip
 
 
 def join_alike_groups(
-    sources: Sequence[ExtractedSource], settings: SplitSettings, folder: Path
+    sources: Sequence[ExtractedSource], settings: SplitSettings, locks: Sequence[Path]
 ) -> tuple[list[ExtractedSource], JoinReport]:
-    return list(sources), JoinReport(0, 0, 0, 0)
+    """Joins groups that show the same picture.
+
+    Groups of different datasets, that a lock or an official split has on two sides, or that together would be too
+    large, stay apart; then the hands that both show are set aside in the smaller one.
+
+    Args:
+        sources: whose groups to join.
+        settings: how they are going to be split.
+        locks: whose assignments are going to be kept; the first that knows a group counts.
+
+    Returns:
+        The sources with their new groups, and what was found.
+    """
+    pictures = hand_pictures(sources)
+    pairs, left_out = _same_pictures(pictures)
+    component, largest = _joined(pictures, pairs, _fixed(pictures, settings, locks))
+    apart = component[pictures.groups[pairs.first]] != component[pictures.groups[pairs.second]]
+    torn = component[pictures.groups[pairs.take(apart).rows()]]
+    aside, unsure = _set_aside(pictures, component, np.unique(torn))
+    unmet = [
+        f"{count:,} {what}"
+        for count, what in (
+            (left_out, "comparisons of hands with nearly the same hash were left out: there were too many"),
+            (unsure, "hands have more look-alikes than were compared"),
+        )
+        if count
+    ]
+    report = JoinReport(
+        hands=len(pictures.hashes), pairs=len(pairs), groups=int((component != np.arange(len(component))).sum()),
+        dropped=len(aside), largest=largest,
+        examples=tuple((pictures.name(a), pictures.name(b)) for a, b in _ends(pairs)[:_EXAMPLES].tolist()),
+        unmet=tuple(unmet),
+    )  # fmt: skip
+    return _with_groups(pictures, component, aside), report
+
+
+def _ends(pairs: Pairs) -> _Ints:
+    return np.stack([pairs.first, pairs.second], axis=1)
+
+
+def _same_pictures(pictures: HandPictures) -> tuple[Pairs, int]:
+    """Pairs of hands of different groups with the same bytes or nearly the same pixels, and comparisons left out."""
+    near = best_pairs(pictures.hashes, pictures.groups)
+    hands = near.rows()
+    with thumbnails(pictures, hands) as small:
+        first, second = np.searchsorted(hands, near.first), np.searchsorted(hands, near.second)
+        same = pixel_check(small)(first, second)
+    exact = _same_bytes(pictures, _shared(pictures.hashes, pictures.groups), pictures.groups)
+    every = np.unique(np.concatenate([_ends(near.take(same)), exact]), axis=0)
+    distance = np.bitwise_count(pictures.hashes[every[:, 0]] ^ pictures.hashes[every[:, 1]])
+    return Pairs(every[:, 0], every[:, 1], distance).best_first(), near.left_out
+
+
+def _shared(values: NDArray[np.uint64], keys: _Ints) -> _Ints:
+    """The numbers of values that come with several keys."""
+    frame = pl.DataFrame({"value": values, "key": keys}).with_row_index("row")
+    return frame.filter(pl.col("key").n_unique().over("value") > 1)["row"].cast(pl.Int64).to_numpy()
+
+
+def _same_bytes(pictures: HandPictures, hands: _Ints, keys: _Ints) -> _Ints:
+    """(m, 2) pairs that connect the hands with the same bytes and different keys, of some hands, ascending."""
+    digest = digests(pictures, hands)
+    kept = _shared(digest, keys[hands])
+    frame = pl.DataFrame({"digest": digest[kept], "key": keys[hands[kept]], "hand": hands[kept]})
+    firsts = frame.group_by("digest", "key").agg(pl.col("hand").min()).sort("digest", "hand")
+    before = pl.col("hand").shift(1).over("digest")
+    found = firsts.with_columns(before=before).drop_nulls()
+    return found.select("before", "hand").to_numpy()
+
+
+def _fixed(pictures: HandPictures, settings: SplitSettings, locks: Sequence[Path]) -> _Ints:
+    """(groups,) a number for the split that a lock or a dataset's own split gives each group, -1 for none."""
+    known: dict[str, str] = {}
+    groups = {group.id: group for source in pictures.sources for group in source.groups.values()}
+    for source in pictures.sources:
+        keeps = dataset(source.source.dataset).keeps_official_split
+        if settings.kind == OFFICIAL or (keeps and settings.kind not in (FOLDS, LEAVE_ONE_OUT)):
+            known.update(
+                source.samples.select("group_id", "official_split").drop_nulls().unique().iter_rows()
+            )
+    for path in reversed(locks):
+        lock = read_lock(path)
+        for group in groups.values():
+            name = group.id.split(":", 1)[0]
+            splits = [lock[key] for member in group.members if (key := f"{name}:{member}") in lock]
+            if splits:
+                known[group.id] = splits[0]
+    names = sorted(set(known.values()))
+    return np.array([names.index(known[g]) if g in known else -1 for g in pictures.group_ids], dtype=np.int64)
+
+
+def _joined(pictures: HandPictures, pairs: Pairs, fixed: _Ints) -> tuple[_Ints, int]:
+    """(groups,) lowest number of the groups that each is joined with, and the hands of the largest so made."""
+    component, largest = np.arange(len(pictures.group_ids)), 0
+    names = np.array([group.split(":", 1)[0] for group in pictures.group_ids], dtype=np.str_)
+    of_hand = names[pictures.groups]
+    for name in np.unique(names):
+        mine = (of_hand[pairs.first] == name) & (of_hand[pairs.second] == name)
+        most = int(MOST_SHARE * (of_hand == name).sum())
+        found = join_alike(pictures.groups, pairs.take(mine), most, fixed)
+        changed = found.component != np.arange(len(component))
+        component[changed] = found.component[changed]
+        largest = max(largest, found.largest_rows)
+    return component, largest
+
+
+def _set_aside(pictures: HandPictures, component: _Ints, torn: _Ints) -> tuple[_Ints, int]:
+    """Hands to leave out so that no picture is shown by two components, and hands of which this is not sure.
+
+    Args:
+        pictures: all hands.
+        component: (groups,) component of each group.
+        torn: components that show a picture which another shows.
+    """
+    of_hand = component[pictures.groups]
+    size = np.bincount(of_hand, minlength=len(component))
+    # The larger keeps its hands, of two equal ones the first.
+    weight = np.lexsort((-np.arange(len(component)), size)).argsort()
+    hands = np.flatnonzero(np.isin(of_hand, torn))
+    kept = np.ones(len(hands), dtype=np.bool_)
+    equal = _same_bytes(pictures, hands, of_hand)
+    with thumbnails(pictures, hands) as small:
+        shown = ~plain(small)
+        unsure = 0
+        while len(torn):
+            kept[np.searchsorted(hands, _losers(equal, of_hand, weight))] = False
+            rows = np.flatnonzero(kept & shown)
+            mine = hands[rows]
+            found = near_rows(pictures.hashes[mine], of_hand[mine], _check_of(small, rows))
+            unsure = int(found.cut_short.sum())
+            if not found.found.any():
+                break
+            with_partner = np.flatnonzero(found.found)
+            ends = np.stack([rows[with_partner], rows[found.partner[with_partner]]], axis=1)
+            kept[np.searchsorted(hands, _losers(hands[ends], of_hand, weight))] = False
+    return hands[~kept], unsure
+
+
+def _check_of(small: NDArray[np.uint8], rows: _Ints) -> Callable[[_Ints, _Ints], _Bools]:
+    """The check of the pixels of some of the thumbnails, by their number among these."""
+    check = pixel_check(small)
+    return lambda first, second: check(rows[first], rows[second])
+
+
+def _losers(pairs: _Ints, of_hand: _Ints, weight: _Ints) -> _Ints:
+    """The hand of each pair whose component weighs less."""
+    weights = weight[of_hand[pairs]]
+    return np.where(weights[:, 0] < weights[:, 1], pairs[:, 0], pairs[:, 1])
+
+
+def _with_groups(pictures: HandPictures, component: _Ints, aside: _Ints) -> list[ExtractedSource]:
+    groups = {group.id: group for source in pictures.sources for group in source.groups.values()}
+    members: dict[int, list[Group]] = {}
+    for number, group_id in zip(component.tolist(), pictures.group_ids, strict=True):
+        members.setdefault(number, []).append(groups[group_id])
+    new = {group.id: merged(joined) for joined in members.values() if len(joined) > 1 for group in joined}
+    return [
+        _renamed(source, new, pictures.places[aside], number)
+        for number, source in enumerate(pictures.sources)
+    ]
+
+
+def _renamed(
+    source: ExtractedSource, new: Mapping[str, Group], aside: NDArray[np.int32], number: int
+) -> ExtractedSource:
+    names = {group_id: group.id for group_id, group in new.items()}
+    groups = [new.get(group_id, group) for group_id, group in source.groups.items()]
+    mine = pl.DataFrame(aside[aside[:, 0] == number][:, 1:], schema=["shard", "row"], orient="row")
+    return replace(
+        source,
+        samples=source.samples.with_columns(pl.col("group_id").replace(names)) if names else source.samples,
+        groups={group.id: group for group in groups},
+        set_aside=dict(mine.group_by("shard").agg("row").iter_rows()),
+    )
