@@ -19,7 +19,7 @@ from pgc_data.errors import DataError
 from pgc_data.paths import explained
 from pgc_data.storage.files import atomic_path
 from pgc_data.storage.remote import parquet_source
-from pgc_data.storage.schemas import arrow_schema, check_schema, with_metadata
+from pgc_data.storage.schemas import arrow_schema, check_schema, conform, with_metadata
 
 IMAGE_GROUP_ROWS = 1000
 NUMBER_GROUP_ROWS = 100_000
@@ -176,7 +176,7 @@ def _row_bytes(table: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
         if pa.types.is_struct(column.type):
             column = pc.struct_field(column, 0)
         if pa.types.is_binary(column.type):
-            sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+            sizes += pl.Series(pc.binary_length(column)).fill_null(0).to_numpy()
         else:
             sizes += _fixed_bytes(column.type)
     return sizes
@@ -197,7 +197,8 @@ def write_table(path: Path, rows: pa.Table, name: str, facts: Mapping[str, Any])
 
 def table_of(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Rows given as dictionaries, as table `name`; absent nullable columns become null."""
-    return pa.Table.from_pylist(list(rows), schema=arrow_schema(name))
+    schema, rows = arrow_schema(name), list(rows)
+    return conform({column: [row.get(column) for row in rows] for column in schema.names}, schema)
 
 
 def parquet_file(path: Path, **options: Any) -> pq.ParquetFile:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pgc_data import __version__
 from pgc_data.errors import DataError
@@ -159,6 +162,19 @@ def upgraded(rows: pa.Table, name: str) -> pa.Table:
     return rows.select([*known, *(name for name in rows.column_names if name not in known)])
 
 
+def arrow_array(values: Sequence[Any] | NDArray[Any]) -> pa.Array:
+    """A list, or a (n,) array, as an Arrow array.
+
+    `pyarrow.array` imports pandas wherever it is installed: 0.3 s, 50 MB.
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        values = np.ascontiguousarray(values)
+        return pa.Array.from_buffers(
+            pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)]
+        )
+    return pl.Series(values).to_arrow()
+
+
 def conform(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
     """Columns (arrays or lists, in any order) as a table of exactly `schema`.
 
@@ -169,7 +185,7 @@ def conform(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
     for field in schema:
         column = columns[field.name]
         if not isinstance(column, pa.Array | pa.ChunkedArray):
-            column = pa.array(column)
+            column = arrow_array(column)
         if column.null_count and not field.nullable:
             raise DataError(f"column {field.name!r} has {column.null_count} nulls, it must have none")
         arrays.append(column.cast(field.type))

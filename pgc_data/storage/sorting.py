@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pgc_data.storage.files import ensure_writable, read_json, remove_folder, unwritable, write_json
+from pgc_data.storage.schemas import arrow_array
 
 MEMORY = 32 << 20
 _BATCH_ROWS = 1000
@@ -70,7 +72,7 @@ class SortedRows:
         if seal["mark"] != mark or len(paths) != seal["runs"]:
             return None
         rows = cls(folder, schema)
-        rows._runs = [_Run(_mapped(path)[_PLACE].to_numpy(), None, path) for path in paths]
+        rows._runs = [_Run(pl.Series(_mapped(path)[_PLACE]).to_numpy(), None, path) for path in paths]
         return rows, seal["facts"]
 
     def add(self, table: pa.Table, places: _Ints) -> None:
@@ -109,11 +111,11 @@ class SortedRows:
             write_json(self._folder / _SEAL, {"mark": mark, "runs": len(self._runs), "facts": dict(facts)})
         elif self._tables:
             places, order, table = self._gather()
-            self._runs = [_Run(places[order], table.take(pa.array(order)), None)]
+            self._runs = [_Run(places[order], table.take(arrow_array(order)), None)]
 
     def read(self, first: int, stop: int) -> pa.Table:
         """The rows with places from `first` up to `stop`, in order; `seal` comes before."""
-        parts, places = [self._schema.empty_table()], [np.empty(0, np.int64)]
+        parts, places = [pa.Table.from_batches([], self._schema)], [np.empty(0, np.int64)]
         for run in self._runs:
             mine = run.within(first, stop)
             if mine.stop > mine.start:
@@ -121,7 +123,7 @@ class SortedRows:
                 places.append(run.places[mine])
         table = pa.concat_tables(parts)
         if len(parts) > 2:
-            table = table.take(pa.array(np.argsort(np.concatenate(places))))
+            table = table.take(arrow_array(np.argsort(np.concatenate(places))))
         self._touched += table.nbytes
         if self._touched >= self._memory:
             # Pages of files stay in memory for as long as these are mapped.
@@ -153,11 +155,11 @@ class SortedRows:
         ensure_writable(self._folder)
         path = self._folder / f"{len(self._runs):05d}.arrow"
         places, order, table = self._gather()
-        table = table.append_column(_PLACE, pa.array(places))
+        table = table.append_column(_PLACE, arrow_array(places))
         try:
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
                 for at in range(0, len(order), _BATCH_ROWS):
-                    writer.write_table(table.take(pa.array(order[at : at + _BATCH_ROWS])))
+                    writer.write_table(table.take(arrow_array(order[at : at + _BATCH_ROWS])))
         except OSError as error:
             raise unwritable(path, error) from error
         self._runs.append(_Run(places[order], None, path))

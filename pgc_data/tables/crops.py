@@ -13,7 +13,7 @@ import pyarrow as pa
 from pgc_data.datasets.vocabularies import Vocabulary
 from pgc_data.hands.extractor import shard_stats
 from pgc_data.storage.parquet import read_frame, read_row_groups
-from pgc_data.storage.schemas import arrow_schema, conform
+from pgc_data.storage.schemas import arrow_array, arrow_schema, conform
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
 from pgc_data.tables.labelling import dropped_hands, labelled_hands
 from pgc_data.tables.selection import Selection
@@ -104,7 +104,7 @@ class CropsBuilder:
         for hands in read_row_groups(source.shard("hands", shard), "hands", columns):
             first, last = np.searchsorted(numbers, [offset, offset + hands.num_rows])
             if last > first:
-                taken = hands.take(pa.array(numbers[first:last] - offset))
+                taken = hands.take(arrow_array(numbers[first:last] - offset))
                 mine = chosen.slice(int(first), int(last - first))
                 yield mine["group_id"].to_list(), self._table(taken, mine, source)
             offset += hands.num_rows
@@ -112,7 +112,7 @@ class CropsBuilder:
     def _table(self, hands: pa.Table, chosen: pl.DataFrame, source: ExtractedSource) -> pa.Table:
         """Rows of the hands table and what was found for them, as rows of the crops table."""
         n = len(chosen)
-        names = pa.array(_image_paths(hands, source.source.name), pa.string())
+        names = arrow_array(_image_paths(hands, source.source.name)).cast(pa.string())
         image = pa.StructArray.from_arrays([hands["crop"].combine_chunks(), names], names=["bytes", "path"])
         columns: dict[str, Any] = {
             "image": image,

@@ -26,7 +26,7 @@ from pgc_data.features import (
     usable_windows,
 )
 from pgc_data.storage.parquet import read_frame
-from pgc_data.storage.schemas import arrow_schema, conform
+from pgc_data.storage.schemas import arrow_array, arrow_schema, conform
 from pgc_data.tables.clips import SIDES, Clip, body_clips, hand_clips
 from pgc_data.tables.inputs import EXCLUDED, ExtractedSource
 from pgc_data.tables.selection import THINNED, Selection
@@ -301,14 +301,12 @@ def _main_side(sides: NDArray[np.int8]) -> pa.Array:
     first = np.take_along_axis(sides, (sides >= 0).argmax(axis=1)[:, None], axis=1)[:, 0]
     tied = votes[:, 0] == votes[:, 1]
     code = np.where(tied, first, votes.argmax(axis=1))
-    return pa.DictionaryArray.from_arrays(pa.array(code, pa.int8(), mask=code < 0), pa.array(SIDES)).cast(
-        pa.string()
-    )
+    return pl.Series(SIDES).gather(pl.Series(code).replace(-1, None)).to_arrow()
 
 
 def nested(values: NDArray[Any]) -> pa.Array:
     """An array (K, A, B, ...) as K fixed-size lists of A fixed-size lists of B ..."""
-    result = pa.array(np.ascontiguousarray(values).ravel())
+    result = arrow_array(np.ascontiguousarray(values).ravel())
     for size in reversed(values.shape[1:]):
         result = pa.FixedSizeListArray.from_arrays(result, size)
     return result

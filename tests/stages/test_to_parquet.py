@@ -21,7 +21,9 @@ from pgc_data.tables.labelling import label_frames, label_hands
 
 
 def run(workspace, **settings):
-    given = {"datasets": ("ipn",), "vocabulary": "pointing", "name": "d", **settings}
+    # All drawn frames are plain: looked at as pictures, each is the same as those of the other clips.
+    same = {"near_duplicates": "keep"}
+    given = {"datasets": ("ipn",), "vocabulary": "pointing", "name": "d", **same, **settings}
     return to_parquet.run(ToParquetConfig(workspace=workspace, **given))
 
 
