@@ -46,6 +46,10 @@ class Source:
         """All of it, as JSON values."""
         return dataclasses.asdict(self)
 
+    def public(self) -> dict[str, Any]:
+        """All of it but this machine's folders, as JSON values."""
+        return {name: value for name, value in self.as_dict().items() if name != "raw"}
+
     def metadata(self) -> dict[str, Any]:
         """What the metadata of tables made from it carry: nothing of this machine's folders."""
         return {

@@ -229,7 +229,7 @@ def _build(
         "worst": proof.worst, "worst_where": list(proof.worst_where),
         "unmet": [*proof.unmet, *(joined.unmet if joined else ())],
         "joined": None if joined is None else joined.as_dict(),
-        "dropped": dropped, "sources": [s.source.as_dict() for s in sources],
+        "dropped": dropped, "sources": [s.source.public() for s in sources],
         "origins": _origins(builder, selection.quota, groups), "unverified": _unverified(sources),
     }, files  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Publishing a dataset: which licences allow it, and the upload to the Hugging Face Hub."""
