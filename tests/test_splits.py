@@ -142,3 +142,11 @@ def test_a_second_column_is_shared_evenly_too():
         report(side, assign_groups(c, RATIOS), SPLITS, ["left", "right"]).worst for c in (counts, both)
     )
     assert together < 4 < alone
+
+
+def test_large_and_small_groups_are_in_every_split_alike():
+    rng = np.random.default_rng(9)
+    counts = rng.geometric(0.05, (3000, 1)) * np.array([[2, 1]])
+    found = report(counts, assign_groups(counts, RATIOS), SPLITS, ["a", "b"])
+    assert [found.groups[name] / 3000 for name in SPLITS.names] == pytest.approx(RATIOS, abs=0.01)
+    assert found.worst < 0.1

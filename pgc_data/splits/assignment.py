@@ -53,21 +53,27 @@ def assign_groups(
 
 
 def _class_shares(counts: Counts, open_rows: NDArray[np.bool_]) -> _Real:
-    """(groups, classes + 1): share of each class that lies in a group; the last column counts all rows."""
-    every = np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1).astype(np.float64)
+    """(groups, columns + 2): share of each column that lies in a group; the last two count rows and groups.
+
+    Without the groups the large ones would go to train and the many small ones elsewhere.
+    """
+    rows = counts.sum(axis=1, keepdims=True)
+    every = np.concatenate([counts, rows, rows > 0], axis=1).astype(np.float64)
     shares: _Real = every / np.maximum(every[open_rows].sum(axis=0), 1.0)
     return shares
 
 
 def _greedy(shares: _Real, wanted: _Real, fixed: Assignment, order: NDArray[np.int64]) -> Assignment:
-    """Largest group first, each to the split where it mends most."""
+    """Largest group first, each to the split where it mends most; at every moment all splits are to be alike."""
     result = fixed.copy()
     filled = np.zeros((len(wanted), shares.shape[1]))
     for split in range(len(wanted)):
         filled[split] = shares[fixed == split].sum(axis=0)
     allowed = np.flatnonzero(wanted > 0)
+    placed = filled[allowed].sum(axis=0)
     for group in order[fixed[order] < 0]:
-        lack = wanted[allowed, None] - filled[allowed]
+        placed += shares[group]
+        lack = wanted[allowed, None] * placed - filled[allowed]
         gain = (lack**2 - (lack - shares[group]) ** 2).sum(axis=1)
         split = allowed[int(np.argmax(gain))]
         result[group] = split
