@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgc_data.similarity.bands import Ints
 from pgc_data.similarity.pairs import Pairs
+from pgc_data.similarity.runs import Ints
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,12 @@ class _Union:
         return group
 
     def join(self, a: int, b: int) -> bool:
-        """Joins two sets; False if they are one already, or would be too large."""
+        """Joins two sets; False if they are one already, would be too large, or are fixed differently."""
         low, high = sorted((self.find(a), self.find(b)))
         if low == high or self._rows[low] + self._rows[high] > self._most_rows:
             return False
-        if -1 not in (fixed := (self._fixed[low], self._fixed[high])) and fixed[0] != fixed[1]:
+        fixed = self._fixed[low], self._fixed[high]
+        if -1 not in fixed and fixed[0] != fixed[1]:
             return False
         self._parent[high] = low
         self._rows[low] += self._rows[high]

@@ -14,10 +14,11 @@ from pgc_data.similarity.bands import (
     BandIndex,
     Bools,
     Hashes,
-    Ints,
     expanded,
+    near,
     plan_bands,
 )
+from pgc_data.similarity.runs import Ints, ranks
 
 Check = Callable[[Ints, Ints], Bools]
 """Of (m,) and (m,) rows, whether each two show the same picture; see `thumbnails.pixel_check`."""
@@ -54,7 +55,7 @@ def near_rows(hashes: Hashes, apart: NDArray[Any], same: Check, bits: int = BITS
     hundreds, takes no longer than a clean one. A row that has one in reach is told of, unless the search is cut
     short: after `MOST_CHECKED` other pictures with such hashes, or `MOST_COMPARED` comparisons in a band. Leave
     rows without a picture, and those with a plain one (`thumbnails.plain`), out of the arrays. Memory is about
-    80 bytes a row, and 60 MB.
+    120 bytes a row, and 80 MB.
 
     Args:
         hashes: (n,) 64-bit hashes.
@@ -68,7 +69,7 @@ def near_rows(hashes: Hashes, apart: NDArray[Any], same: Check, bits: int = BITS
     bands = plan_bands(len(hashes), bits)
     # In an order without meaning the first few rows of a bucket are of every side.
     search = _Search(hashes, apart, same, np.random.default_rng(0).permutation(len(hashes)))
-    for band in bands:
+    for number, band in enumerate(bands):
         index = BandIndex(band, search.hashes)
         ordered, sides = search.hashes[index.order], search.apart[index.order]
         todo = np.flatnonzero(search.open[index.order])
@@ -79,8 +80,8 @@ def near_rows(hashes: Hashes, apart: NDArray[Any], same: Check, bits: int = BITS
             allowed = index.limited(left, low, high)
             search.cut_short[index.order[left[np.flatnonzero(allowed < high)]]] = True
             for a, b in _looks(search, index, left, low, allowed):
-                near = np.bitwise_count(ordered[a] ^ ordered[b]) <= bits
-                hits = np.flatnonzero(near & (sides[a] != sides[b]))
+                hits = near(ordered[a] ^ ordered[b], bits, bands[:number])
+                hits = hits[sides[a[hits]] != sides[b[hits]]]
                 search.look(index.order[a[hits]], index.order[b[hits]])
             if np.count_nonzero(search.open) < len(todo):
                 todo = todo[search.open[index.order[todo]]]
@@ -124,7 +125,7 @@ class _Search:
         """Checks the pixels of candidates, those of each `a` in a run, and keeps the partners found."""
         if not len(a):
             return
-        rank = _ranks(a) + self._checked[a]
+        rank = ranks(a) + self._checked[a]
         within = rank < MOST_CHECKED
         self.cut_short[a[~within]] = True
         self.open[a[~within]] = False
@@ -148,9 +149,3 @@ class _Search:
         distance[rows] = np.bitwise_count(self.hashes[has] ^ self.hashes[others])
         cut_short[self._order] = self.cut_short & ~has
         return Neighbours(partner, distance, cut_short)
-
-
-def _ranks(values: Ints) -> Ints:
-    """(m,) how many of the same value came before, in runs of equal values."""
-    starts = np.flatnonzero(np.diff(values, prepend=-1))
-    return np.arange(len(values)) - np.repeat(starts, np.diff(starts, append=len(values)))

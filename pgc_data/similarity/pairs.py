@@ -17,10 +17,11 @@ from pgc_data.similarity.bands import (
     BandIndex,
     Bools,
     Hashes,
-    Ints,
     expanded,
+    near,
     plan_bands,
 )
+from pgc_data.similarity.runs import Ints, ranks, run_lengths, run_starts
 
 MOST_EQUAL = 32
 """Groups that share one hash and are all compared; each further one is paired with the one before it."""
@@ -94,9 +95,10 @@ def near_pairs(hashes: Hashes, apart: NDArray[Any], bits: int = BITS) -> Iterato
     """Finds every pair of rows whose hashes differ in at most `bits` bits and whose `apart` keys differ.
 
     Of rows with equal hash and equal key only the first counts. Of the pairs among more than `MOST_EQUAL` keys
-    that share one hash only as many are given as connect them, and a hash is compared with no more than
-    `MOST_COMPARED` others in a band, so that a hundred thousand black pictures cost no more than others; what is
-    left out so is counted in the pairs' `left_out`. Memory is about 100 bytes a row, and 60 MB.
+    that share one hash only as many are given as connect them, and the first `MOST_EQUAL` stand for the others
+    before other hashes; and a hash is compared with no more than `MOST_COMPARED` others in a band. So a hundred
+    thousand black pictures cost no more than others; the comparisons left out are counted in `left_out`. Memory is
+    about 100 bytes a row, and 60 MB.
 
     Args:
         hashes: (n,) 64-bit hashes.
@@ -131,24 +133,17 @@ def _entries(hashes: Hashes, apart: NDArray[Any]) -> tuple[_Entries, Pairs]:
     """One row for each hash and key, and the pairs that tie those in excess of `MOST_EQUAL` to the others."""
     keys = np.unique(apart, return_inverse=True)[1].astype(np.int32)
     rows = np.lexsort((keys, hashes))
+    rows = rows[run_starts(hashes[rows], keys[rows])]
     hashes, keys = hashes[rows], keys[rows]
-    new_hash = np.ones(len(rows), dtype=np.bool_)
-    np.not_equal(hashes[1:], hashes[:-1], out=new_hash[1:])
-    new = new_hash.copy()
-    new[1:] |= keys[1:] != keys[:-1]
-    hashes, keys, rows, new_hash = hashes[new], keys[new], rows[new], new_hash[new]
-    starts = np.flatnonzero(new_hash)
-    sizes = np.diff(starts, append=len(rows))
-    excess = np.flatnonzero(np.arange(len(rows)) - np.repeat(starts, sizes) >= MOST_EQUAL)
+    within = ranks(hashes) < MOST_EQUAL
+    excess = np.flatnonzero(~within)
     chained = _Entries(hashes, keys, rows).pairs(excess - 1, excess, np.zeros(len(excess), np.uint8))
-    many = sizes[sizes > MOST_EQUAL]
-    every = int((many * (many - 1) // 2).sum()) - len(many) * (MOST_EQUAL * (MOST_EQUAL - 1) // 2)
-    kept = np.ones(len(rows), dtype=np.bool_)
-    kept[excess] = False
-    by_key = np.flatnonzero(kept)
-    by_key = by_key[np.argsort(keys[by_key], kind="stable")]
-    entries = _Entries(hashes[by_key], keys[by_key], rows[by_key])
-    return entries, replace(chained, left_out=every - len(excess))
+    sizes = run_lengths(run_starts(hashes), len(rows))
+    every, given = (int((size * (size - 1) // 2).sum()) for size in (sizes, np.minimum(sizes, MOST_EQUAL)))
+    kept = np.flatnonzero(within)
+    kept = kept[np.argsort(keys[kept], kind="stable")]
+    entries = _Entries(hashes[kept], keys[kept], rows[kept])
+    return entries, replace(chained, left_out=every - given - len(excess))
 
 
 def _search(entries: _Entries, chained: Pairs, bands: Sequence[Band], bits: int) -> Iterator[Pairs]:
@@ -162,12 +157,11 @@ def _search(entries: _Entries, chained: Pairs, bands: Sequence[Band], bits: int)
             left_out = int((high - allowed).sum())
             for a, b in expanded(left, low, allowed):
                 differences = hashes[a] ^ hashes[b]
-                distance = np.bitwise_count(differences)
-                hits = np.flatnonzero((distance <= bits) & (apart[a] != apart[b]))
-                for earlier in bands[:number]:
-                    hits = hits[~earlier.covers(differences[hits])]
+                hits = near(differences, bits, bands[:number])
+                hits = hits[apart[a[hits]] != apart[b[hits]]]
                 if len(hits):
-                    yield entries.pairs(index.order[a[hits]], index.order[b[hits]], distance[hits])
+                    distance = np.bitwise_count(differences[hits])
+                    yield entries.pairs(index.order[a[hits]], index.order[b[hits]], distance)
             if left_out:
                 yield replace(concatenated([]), left_out=left_out)
 
@@ -194,10 +188,9 @@ def _own_ranges(index: BandIndex, apart: NDArray[np.int32]) -> tuple[Ints, Ints,
     """Of every place, those with the same key after the last with the same key `apart`."""
     left = np.arange(len(apart))
     high = index.places(index.keys)[1]
-    last = np.ones(len(apart), dtype=np.bool_)
-    last[:-1] = (apart[1:] != apart[:-1]) | (index.keys[1:] != index.keys[:-1])
-    ends = np.flatnonzero(last) + 1
-    low = np.repeat(ends, np.diff(ends, prepend=0))
+    starts = run_starts(index.keys, apart)
+    lengths = run_lengths(starts, len(apart))
+    low = np.repeat(starts + lengths, lengths)
     some = low < high
     return left[some], low[some], high[some]
 
@@ -232,12 +225,21 @@ def best_pairs(hashes: Hashes, groups: NDArray[Any], bits: int = BITS) -> Pairs:
         ConfigError: `bits` is not in 0 to 16.
     """
     best = concatenated([])
+    held: list[Pairs] = []
     for lot in near_pairs(hashes, groups, bits):
-        if len(best) == MOST_PAIRS:
-            farther = lot.distance > best.distance[-1]
-            lot = replace(lot.take(~farther), left_out=lot.left_out + int(farther.sum()))
-        best = _best(concatenated([best, lot]), groups)
-    return best
+        held.append(_not_behind(lot, best))
+        if sum(map(len, held)) >= MOST_PAIRS // 2:
+            best, held = _best(concatenated([best, *held]), groups), []
+    return _best(concatenated([best, *held]), groups)
+
+
+def _not_behind(pairs: Pairs, best: Pairs) -> Pairs:
+    """Those that could be among the best; a short cut, as `_best` would leave the others out."""
+    if len(best) < MOST_PAIRS:
+        return pairs
+    worst, row = best.distance[-1], best.first[-1]
+    ahead = (pairs.distance < worst) | ((pairs.distance == worst) & (pairs.first <= row))
+    return replace(pairs.take(ahead), left_out=pairs.left_out + len(pairs) - int(ahead.sum()))
 
 
 def _best(pairs: Pairs, groups: NDArray[Any]) -> Pairs:
@@ -245,10 +247,6 @@ def _best(pairs: Pairs, groups: NDArray[Any]) -> Pairs:
     a, b = groups[pairs.first], groups[pairs.second]
     a, b = np.minimum(a, b), np.maximum(a, b)
     order = np.lexsort((b, a))
-    new = np.ones(len(order), dtype=np.bool_)
-    new[1:] = (a[order][1:] != a[order][:-1]) | (b[order][1:] != b[order][:-1])
-    starts = np.flatnonzero(new)
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
-    chosen = np.sort(order[rank < MOST_A_PAIR])
+    chosen = np.sort(order[ranks(a[order], b[order]) < MOST_A_PAIR])
     kept = pairs.take(chosen[:MOST_PAIRS])
     return replace(kept, left_out=pairs.left_out + len(chosen) - len(kept))

@@ -22,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pgc_data.errors import DataError
-from pgc_data.similarity.bands import Bools, Ints
+from pgc_data.similarity.bands import Bools
 from pgc_data.similarity.neighbours import Check
+from pgc_data.similarity.pairs import Pairs
+from pgc_data.similarity.runs import Ints
 
 Thumbnails = NDArray[np.uint8]
 _Reals = NDArray[np.float32]
@@ -83,9 +85,12 @@ def _detail(thumbnails: Thumbnails) -> _Reals:
 
 def plain(thumbnails: Thumbnails) -> Bools:
     """(n,) whether a picture is too plain to be known again: black, one colour, or a soft gradient."""
-    pieces = [_detail(thumbnails[at : at + _PIECE]) for at in range(0, len(thumbnails), _PIECE)]
-    energies = [np.einsum("nyx,nyx->n", piece, piece) / _GREY for piece in pieces]
-    return np.concatenate([np.empty(0, np.float32), *energies]) < PLAIN**2
+    pieces = (thumbnails[at : at + _PIECE] for at in range(0, len(thumbnails), _PIECE))
+    return np.concatenate([np.empty(0, np.bool_), *(_is_plain(_detail(piece)) for piece in pieces)])
+
+
+def _is_plain(detail: _Reals) -> Bools:
+    return np.asarray(np.einsum("nyx,nyx->n", detail, detail) < PLAIN**2 * _GREY)
 
 
 def likeness(a: Thumbnails, b: Thumbnails) -> _Reals:
@@ -104,7 +109,7 @@ def likeness(a: Thumbnails, b: Thumbnails) -> _Reals:
     for down in _SHIFTS:
         for right in _SHIFTS:
             np.maximum(best, _correlation(_part(first, down, right), _part(second, -down, -right)), out=best)
-    best[plain(a) | plain(b)] = 0
+    best[_is_plain(first) | _is_plain(second)] = 0
     return best
 
 
@@ -156,3 +161,15 @@ def pixel_check(thumbnails: Thumbnails) -> Check:
         return np.concatenate([np.empty(0, np.bool_), *parts])
 
     return same
+
+
+def confirmed(pairs: Pairs, thumbnails: Thumbnails) -> Pairs:
+    """Those pairs that show the same picture.
+
+    Args:
+        pairs: of rows.
+        thumbnails: (k, 1152) those of `pairs.rows()`, in that order.
+    """
+    rows = pairs.rows()
+    check = pixel_check(thumbnails)
+    return pairs.take(check(np.searchsorted(rows, pairs.first), np.searchsorted(rows, pairs.second)))

@@ -12,7 +12,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pgc_data.datasets import dataset
-from pgc_data.similarity import Pairs, best_pairs, join_alike, near_rows, pixel_check, plain
+from pgc_data.similarity import (
+    Pairs,
+    best_pairs,
+    concatenated,
+    confirmed,
+    join_alike,
+    near_pairs,
+    near_rows,
+    pixel_check,
+    plain,
+)
 from pgc_data.splits import Group, merged
 from pgc_data.tables.hand_pictures import HandPictures, digests, hand_pictures, thumbnails
 from pgc_data.tables.inputs import ExtractedSource
@@ -22,6 +32,7 @@ from pgc_data.tables.split_settings import FOLDS, LEAVE_ONE_OUT, OFFICIAL, Split
 MOST_SHARE = 0.1
 """A group is not joined beyond this share of its dataset's hands: one so large could not be split evenly."""
 _EXAMPLES = 5
+_MOST_PAIRS = 200_000
 _Ints = NDArray[np.int64]
 _Bools = NDArray[np.bool_]
 
@@ -73,15 +84,19 @@ def join_alike_groups(
         The sources with their new groups, and what was found.
     """
     pictures = hand_pictures(sources)
-    pairs, left_out = _same_pictures(pictures)
+    near, every = _near(pictures)
+    pairs = _same_pictures(pictures, near)
     component, largest = _joined(pictures, pairs, _fixed(pictures, settings, locks))
-    apart = component[pictures.groups[pairs.first]] != component[pictures.groups[pairs.second]]
-    torn = component[pictures.groups[pairs.take(apart).rows()]]
-    aside, unsure = _set_aside(pictures, component, np.unique(torn))
+    # Where not all near hashes were looked at, any of them may be the same picture.
+    torn = _torn(pictures, component, pairs if every else concatenated([pairs, near]))
+    aside, unsure = _set_aside(pictures, component, torn)
     unmet = [
         f"{count:,} {what}"
         for count, what in (
-            (left_out, "comparisons of hands with nearly the same hash were left out: there were too many"),
+            (
+                near.left_out,
+                "comparisons of hands with nearly the same hash were left out: there were too many",
+            ),
             (unsure, "hands have more look-alikes than were compared"),
         )
         if count
@@ -99,17 +114,32 @@ def _ends(pairs: Pairs) -> _Ints:
     return np.stack([pairs.first, pairs.second], axis=1)
 
 
-def _same_pictures(pictures: HandPictures) -> tuple[Pairs, int]:
-    """Pairs of hands of different groups with the same bytes or nearly the same pixels, and comparisons left out."""
-    near = best_pairs(pictures.hashes, pictures.groups)
-    hands = near.rows()
-    with thumbnails(pictures, hands) as small:
-        first, second = np.searchsorted(hands, near.first), np.searchsorted(hands, near.second)
-        same = pixel_check(small)(first, second)
+def _near(pictures: HandPictures) -> tuple[Pairs, bool]:
+    """Pairs of hands of different groups with nearly the same hash, and whether that is all of them."""
+    lots, found = [], 0
+    for lot in near_pairs(pictures.hashes, pictures.groups):
+        found += len(lot)
+        if found > _MOST_PAIRS:
+            return best_pairs(pictures.hashes, pictures.groups), False
+        lots.append(lot)
+    return concatenated(lots), True
+
+
+def _same_pictures(pictures: HandPictures, near: Pairs) -> Pairs:
+    """Those pairs that show the same picture, and pairs that connect hands with the same bytes."""
+    with thumbnails(pictures, near.rows()) as small:
+        same = confirmed(near, small)
     exact = _same_bytes(pictures, _shared(pictures.hashes, pictures.groups), pictures.groups)
-    every = np.unique(np.concatenate([_ends(near.take(same)), exact]), axis=0)
+    every = np.unique(np.concatenate([_ends(same), exact]), axis=0)
     distance = np.bitwise_count(pictures.hashes[every[:, 0]] ^ pictures.hashes[every[:, 1]])
-    return Pairs(every[:, 0], every[:, 1], distance).best_first(), near.left_out
+    return Pairs(every[:, 0], every[:, 1], distance).best_first()
+
+
+def _torn(pictures: HandPictures, component: _Ints, pairs: Pairs) -> _Ints:
+    """The components that are in a pair with another."""
+    ends = component[pictures.groups[_ends(pairs)]]
+    found: _Ints = np.unique(ends[ends[:, 0] != ends[:, 1]])
+    return found
 
 
 def _shared(values: NDArray[np.uint64], keys: _Ints) -> _Ints:

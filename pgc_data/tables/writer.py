@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -126,7 +126,8 @@ class OrderedWriter:
         """
         files = self._write_files()
         self._rows.clear()
-        (self._partial / _DONE).unlink(missing_ok=True)
+        if self._resumes:
+            self._remove_others({file["name"] for file in files})
         counts = {split: sum(file["split"] == split for file in files) for split in self._splits}
         try:
             self._publish({file["name"]: self._final_name(file, counts) for file in files})
@@ -191,6 +192,12 @@ class OrderedWriter:
                 f"{path} does not hold what was written to it: check the disk, then run the same command again"
             )
         return facts
+
+    def _remove_others(self, names: Collection[str]) -> None:
+        """Removes what killed runs left half-written, and the list of files."""
+        for path in list(self._partial.iterdir()):
+            if path.name not in names:
+                path.unlink()
 
     def _publish(self, names: Mapping[str, str]) -> None:
         if (folder := remote_of(self._folder)) is not None:

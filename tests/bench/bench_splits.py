@@ -38,7 +38,9 @@ def main(ipn: Path, hagrid: Path, sklearn: bool) -> None:
 
 def prepared(workspace: Path, name: str, raw: Path) -> pl.DataFrame:
     prepare.run(prepare.PrepareConfig(workspace=workspace, dataset=name, raw=raw, annotations_only=True))
-    return pl.read_parquet(workspace / "prepared" / name / "samples.parquet").drop_nulls(["subject_id", "label"])
+    return pl.read_parquet(workspace / "prepared" / name / "samples.parquet").drop_nulls(
+        ["subject_id", "label"]
+    )
 
 
 def table(samples: pl.DataFrame) -> tuple[np.ndarray, list[str]]:
