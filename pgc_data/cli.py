@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 import click
 
 from pgc_data import __version__
-from pgc_data.config import Config, element_type
+from pgc_data.config import Config, element_type, flag_name
 from pgc_data.datasets import DATASETS, Dataset, dataset
 from pgc_data.downloads.sources import OFFERS
 from pgc_data.errors import PgcDataError
@@ -32,6 +32,8 @@ _HELP = {
     "extract": "Find hands in every frame: landmarks, tracks, PNG crops.",
     "to-parquet": "Write tables split by group: crops and landmark windows that load anywhere.",
     "audit": "Report leaks, skew and damage: exit status 1 on a leak or damage.",
+    "cache": "Decode crops once: arrays that trainers map into memory.",
+    "push-to-hub": "Publish a dataset on the Hugging Face Hub: checks licences, goes on where it was stopped.",
     "inspect": "Draw one landmark window: its hands, and its features as curves over time.",
 }
 
@@ -205,7 +207,7 @@ def _parameter(field: dataclasses.Field[Any], type_: Any, many: bool) -> click.P
     if many and not repeats:
         more["nargs"] = len(more["default"])
     return click.Option(
-        [f"--{field.name.replace('_', '-')}"],
+        [f"--{flag_name(field.name)}", field.name],
         type=kind,
         is_flag=type_ is bool,
         required=required,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import keyword
 import math
 import types
 import typing
@@ -17,6 +18,7 @@ from pgc_data.paths import STORES, RemotePath, as_path
 
 C = TypeVar("C", bound="Config")
 
+_SHOWN = 50
 # How the names of stores begin when they were mistaken for those of folders.
 _SCHEMES = frozenset(f"{protocol}:" for protocol in STORES)
 
@@ -75,12 +77,17 @@ class Config:
         """
         for item in dataclasses.fields(self):
             for value in _values(getattr(self, item.name)):
-                _check(item.name.replace("_", "-"), value, item.metadata)
+                _check(flag_name(item.name), value, item.metadata)
 
     def recorded(self) -> dict[str, Any]:
         """The fields that can change what is written, as plain JSON values."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.metadata["recorded"]}
         return {name: _plain(value) for name, value in values.items()}
+
+
+def flag_name(field: str) -> str:
+    """The name of a field as a flag: `min_size` is min-size, and `class_`, which Python's grammar asks for, class."""
+    return field.rstrip("_").replace("_", "-")
 
 
 def _values(value: Any) -> tuple[Any, ...]:
@@ -119,9 +126,12 @@ def _nearest(word: str, known: typing.Iterable[str]) -> str:
 
 
 def unknown_name(what: str, name: str, known: typing.Iterable[str]) -> ConfigError:
-    """The error for a name that is not known, naming the nearest one and all of them."""
+    """The error for a name that is not known, naming the nearest one, and as many as can be read."""
     known = sorted(known)
-    return ConfigError(f"unknown {what} {name!r}{_nearest(name, known)} (known: {', '.join(known)})")
+    more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
+    return ConfigError(
+        f"unknown {what} {name!r}{_nearest(name, known)} (known: {', '.join(known[:_SHOWN])}{more})"
+    )
 
 
 def from_mapping(kind: type[C], values: Mapping[str, Any], where: str) -> C:
@@ -141,6 +151,7 @@ def from_mapping(kind: type[C], values: Mapping[str, Any], where: str) -> C:
     given: dict[str, Any] = {}
     for key, value in values.items():
         name = key.replace("-", "_")
+        name += "_" * keyword.iskeyword(name)
         if name not in fields:
             raise ConfigError(f"{where}: unknown key {key!r}{_nearest(name, fields)}")
         given[name] = _convert(value, hints[name], f"{where}: {key}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -245,6 +246,11 @@ def _filesystem(protocol: str) -> Any:
         how = "pip install 'pgc-data[s3]'" if package == "s3fs" else f"pip install {package}"
         raise ConfigError(f"{protocol}:// paths need the package {package}: {how}") from error
     return fsspec.filesystem(protocol, use_listings_cache=False, **_OPTIONS.get(package, {}))
+
+
+if hasattr(os, "register_at_fork"):
+    # Their connections and event loops do not survive a fork, by which data loaders start their workers.
+    os.register_at_fork(after_in_child=_filesystem.cache_clear)
 
 
 @contextmanager

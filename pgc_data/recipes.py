@@ -14,7 +14,7 @@ from typing import Any
 from pgc_data.config import Config, from_mapping, unknown_name
 from pgc_data.errors import ConfigError, DataError
 from pgc_data.resources import recipe_files
-from pgc_data.stages import audit, download, extract, prepare, synthesize, to_parquet
+from pgc_data.stages import audit, cache, download, extract, prepare, push_to_hub, synthesize, to_parquet
 from pgc_data.stages.summary import Plan, Summary
 
 _STEP = re.compile(r"(\d\d)-([a-z-]+)")
@@ -55,6 +55,8 @@ STAGES = {
         Stage("extract", extract.ExtractConfig, extract),
         Stage("to-parquet", to_parquet.ToParquetConfig, to_parquet),
         Stage("audit", audit.AuditConfig, audit),
+        Stage("cache", cache.CacheConfig, cache),
+        Stage("push-to-hub", push_to_hub.PushToHubConfig, push_to_hub),
     )
 }
 
@@ -86,7 +88,7 @@ def load_recipe(name: str, given: Mapping[str, Any], synthetic: bool = False) ->
     """Reads a recipe: a path, or the name of one that ships with pgc-data.
 
     What a step leaves out is filled in from the recipe: `to-parquet` writes the dataset called like it, `audit`
-    audits what the step before it wrote.
+    audits, `cache` decodes and `push-to-hub` publishes what the step before it wrote.
 
     Args:
         name: path of a TOML file, or a name such as demo.
@@ -143,8 +145,9 @@ def _synthetic(key: str, table: Any) -> Any:
     if stage == "prepare" and "dataset" in table:
         changed["name"] = str(table.get("name", table["dataset"]))
     renamed = {"extract": "dataset", "audit": "path"}.get(stage, "name")
-    if renamed in changed:
-        changed[renamed] = _suffixed(str(changed[renamed]))
+    for name in (renamed, "repo"):
+        if name in changed:
+            changed[name] = _suffixed(str(changed[name]))
     if stage == "to-parquet" and isinstance(table.get("datasets"), list):
         changed["datasets"] = [_suffixed(str(source)) for source in table["datasets"]]
     return changed
@@ -168,7 +171,13 @@ def _steps(raw: Mapping[str, Any], path: Path, title: str, given: Mapping[str, A
         if match[2] == "download":
             # What to draw instead is of no concern to who downloads.
             table = {name: value for name, value in table.items() if name != "synthetic"}
-        default = {"to-parquet": {"name": title}, "audit": {"path": written}}.get(stage.name, {})
+        defaults = {
+            "to-parquet": {"name": title},
+            "audit": {"path": written},
+            "cache": {"name": written},
+            "push-to-hub": {"name": written},
+        }
+        default = defaults.get(stage.name, {})
         config = from_mapping(stage.config, {**default, **table}, f"{path}: [{key}]")
         if isinstance(config, to_parquet.ToParquetConfig):
             written = config.dataset_name

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pgc_data.config import from_mapping
 from pgc_data.errors import ConfigError
-from pgc_data.paths import RemotePath, as_path, remote_of
+from pgc_data.paths import RemotePath, _filesystem, as_path, remote_of
 from pgc_data.stages.download import DownloadConfig
 from pgc_data.stages.prepare import PrepareConfig
 from pgc_data.storage.files import (
@@ -147,3 +147,13 @@ def test_recipes_may_name_stores_save_where_a_file_must_be_here():
     assert config.raw_folder == as_path("s3://b/raw")
     with pytest.raises(ConfigError, match=r"from-dir=s3://b/x is in a store: copy it to this machine"):
         from_mapping(DownloadConfig, {"dataset": "ipn", "from-dir": "s3://b/x"}, "here")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_opens_stores_anew():
+    assert as_path("memory://bucket/a").filesystem
+    assert _filesystem.cache_info().currsize
+    child = os.fork()
+    if child == 0:
+        os._exit(_filesystem.cache_info().currsize)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

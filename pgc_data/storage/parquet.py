@@ -256,8 +256,10 @@ def read_frame(path: Path, name: str, columns: Sequence[str] | None = None) -> p
     return frame
 
 
-def read_row_groups(path: Path, name: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """Reads a Parquet file one row group at a time.
+def read_row_groups(
+    path: Path, name: str, columns: Sequence[str] | None = None, chosen: Iterable[int] | None = None
+) -> Iterator[pa.Table]:
+    """Reads a Parquet file, or the row groups `chosen` by number, one row group at a time.
 
     `iter_batches` over a whole file would keep every row group in memory until it ends.
 
@@ -265,7 +267,7 @@ def read_row_groups(path: Path, name: str, columns: Sequence[str] | None = None)
         DataError: see `open_parquet`; or a page of it is damaged.
     """
     with open_parquet(path, name) as file:
-        for group in range(file.num_row_groups):
+        for group in range(file.num_row_groups) if chosen is None else chosen:
             try:
                 with explained(path):
                     table = file.read_row_group(group, columns=None if columns is None else list(columns))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,12 @@ from pgc_data.similarity import (
     confirmed,
     join_alike,
     near_pairs,
-    near_rows,
-    pixel_check,
-    plain,
 )
 from pgc_data.splits import Group, merged
 from pgc_data.tables.hand_pictures import HandPictures, digests, hand_pictures, thumbnails
 from pgc_data.tables.inputs import ExtractedSource
 from pgc_data.tables.lock import read_lock
+from pgc_data.tables.set_aside import set_aside
 from pgc_data.tables.split_settings import FOLDS, LEAVE_ONE_OUT, OFFICIAL, SplitSettings
 
 MOST_SHARE = 0.1
@@ -34,7 +32,6 @@ MOST_SHARE = 0.1
 _EXAMPLES = 5
 _MOST_PAIRS = 200_000
 _Ints = NDArray[np.int64]
-_Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -207,36 +204,7 @@ def _set_aside(pictures: HandPictures, component: _Ints, torn: _Ints) -> tuple[_
     size = np.bincount(of_hand, minlength=len(component))
     # The larger keeps its hands, of two equal ones the first.
     weight = np.lexsort((-np.arange(len(component)), size)).argsort()
-    hands = np.flatnonzero(np.isin(of_hand, torn))
-    kept = np.ones(len(hands), dtype=np.bool_)
-    equal = _same_bytes(pictures, hands, of_hand)
-    with thumbnails(pictures, hands) as small:
-        shown = ~plain(small)
-        unsure = 0
-        while len(torn):
-            kept[np.searchsorted(hands, _losers(equal, of_hand, weight))] = False
-            rows = np.flatnonzero(kept & shown)
-            mine = hands[rows]
-            found = near_rows(pictures.hashes[mine], of_hand[mine], _check_of(small, rows))
-            unsure = int(found.cut_short.sum())
-            if not found.found.any():
-                break
-            with_partner = np.flatnonzero(found.found)
-            ends = np.stack([rows[with_partner], rows[found.partner[with_partner]]], axis=1)
-            kept[np.searchsorted(hands, _losers(hands[ends], of_hand, weight))] = False
-    return hands[~kept], unsure
-
-
-def _check_of(small: NDArray[np.uint8], rows: _Ints) -> Callable[[_Ints, _Ints], _Bools]:
-    """The check of the pixels of some of the thumbnails, by their number among these."""
-    check = pixel_check(small)
-    return lambda first, second: check(rows[first], rows[second])
-
-
-def _losers(pairs: _Ints, of_hand: _Ints, weight: _Ints) -> _Ints:
-    """The hand of each pair whose component weighs less."""
-    weights = weight[of_hand[pairs]]
-    return np.where(weights[:, 0] < weights[:, 1], pairs[:, 0], pairs[:, 1])
+    return set_aside(pictures, np.flatnonzero(np.isin(of_hand, torn)), of_hand, weight[of_hand])
 
 
 def _with_groups(pictures: HandPictures, component: _Ints, aside: _Ints) -> list[ExtractedSource]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,17 @@ from pgc_data.storage.remote import temporary_folder
 from pgc_data.tables.inputs import ExtractedSource
 
 _Ints = NDArray[np.int64]
+
+
+class Pictures(Protocol):
+    """Pictures by number."""
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """(n,) perceptual hashes."""
+
+    def pixels(self, hands: _Ints) -> Iterator[tuple[int, bytes]]:
+        """Number and PNG bytes of some of them, by their numbers (m,), ascending."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,16 +123,16 @@ def _runs(keys: NDArray[Any]) -> Iterator[tuple[int, int]]:
         yield from zip(starts, [*starts[1:], len(keys)], strict=True)
 
 
-def digests(pictures: HandPictures, hands: _Ints) -> NDArray[np.uint64]:
+def digests(pictures: Pictures, hands: _Ints) -> NDArray[np.uint64]:
     """(m,) the first 64 bits of the sha256 of the crops' bytes, of some hands, ascending."""
     found = (hashlib.sha256(png).digest()[:8] for _, png in pictures.pixels(hands))
     return np.frombuffer(b"".join(found), dtype=np.uint64)
 
 
 @contextmanager
-def thumbnails(pictures: HandPictures, hands: _Ints) -> Iterator[NDArray[np.uint8]]:
+def thumbnails(pictures: Pictures, hands: _Ints) -> Iterator[NDArray[np.uint8]]:
     """(m, bytes) thumbnails of some hands, ascending, in a file while the block runs."""
-    with temporary_folder() as folder, Progress("to-parquet pictures", len(hands), "hands") as progress:
+    with temporary_folder() as folder, Progress("compare pictures", len(hands), "hands") as progress:
         shape = (len(hands), THUMBNAIL_BYTES)
         path: Path = folder / "thumbnails"
         found = np.memmap(path, np.uint8, "w+", shape=shape) if len(hands) else np.empty(shape, np.uint8)

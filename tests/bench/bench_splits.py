@@ -2,9 +2,11 @@
 
 python tests/bench/bench_splits.py IPN_ANNOTATION HAGRID_ANNOTATIONS [--sklearn]
 
-IPN_ANNOTATION is the folder of IPN Hand's `Annot_List.txt` (50 people, 14 labels); frames are counted. HAGRID_ANNOTATIONS
-is the folder of some of HaGRID's records: people drawn with their number of images and their labels, until there are
-37,000 of them and 550,000 images. With --sklearn (`pip install scikit-learn`) its split of the same groups follows.
+IPN_ANNOTATION is the folder of IPN Hand's `Annot_List.txt` (50 people, 14 labels); frames are counted.
+HAGRID_ANNOTATIONS is the folder of some of HaGRID's records: people drawn with their number of images and their labels,
+until there are 37,000 of them and 550,000 images.
+
+With --sklearn (`pip install scikit-learn`) its split of the same groups follows.
 """
 
 from __future__ import annotations

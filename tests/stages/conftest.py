@@ -18,7 +18,7 @@ def recorded(monkeypatch, tmp_path_factory):
 
     class Recorded:
         # The corner tells videos apart, so that no two of them give the same hand.
-        hands = staticmethod(lambda image, timestamp_s: [drawn_hand(timestamp_s + image[-1, -1, 0] / 50)])
+        hands = staticmethod(lambda image, timestamp_s: [drawn_hand(timestamp_s + image[-1, -1, 0] / 47.3)])
         shards: list[int] = []  # noqa: RUF012
 
     def in_process(function, packs, workers, initialize, arguments, *engine):
