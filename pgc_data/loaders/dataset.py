@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 from numpy.typing import NDArray
 
-from pgc_data.audits.targets import TABLES, find_target
 from pgc_data.config import unknown_name
 from pgc_data.errors import ConfigError, DataError
 from pgc_data.loaders.arrays import is_numeric, shape_of, to_array
 from pgc_data.loaders.cache import CacheSource, cache_folder, cache_state
 from pgc_data.loaders.files import RowGroup, RowGroupReader, Table, fold_count, open_table
+from pgc_data.loaders.find import find_table
 from pgc_data.loaders.order import Order
 from pgc_data.loaders.sources import Source, TableSource, check_columns
 from pgc_data.paths import as_path, remote_of
@@ -55,14 +55,8 @@ def load(path: str | os.PathLike[str], table: str | None = None) -> TableDataset
         ...     batch["image"], batch["class_id"]
     """
     # A path of a store is no path of this machine, and refuses to be taken for one.
-    target = find_target(path if isinstance(path, Path) else as_path(os.fspath(path)))
-    found = {files.table: files.files for files in target.tables}
-    if table is not None and table not in found:
-        raise ConfigError(
-            f"{target.path} holds {' and '.join(found)}, not {table!r}: leave the table out, or name one"
-        )
-    name = table or next(name for name in TABLES if name in found)
-    return TableDataset(target.path, target.root, open_table(name, found[name]))
+    found = find_table(path if isinstance(path, Path) else as_path(os.fspath(path)), table)
+    return TableDataset(found.path, found.root, open_table(found.table, found.files))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pgc_data.audits.targets import split_in_name, unreadable
 from pgc_data.errors import DataError
-from pgc_data.paths import explained
+from pgc_data.loaders.find import damage_named, split_in_name
 from pgc_data.splits import TEST, TRAIN, VAL
 from pgc_data.storage.files import sha256_json
 from pgc_data.storage.parquet import parquet_file
@@ -110,7 +108,7 @@ def open_table(name: str, paths: Sequence[Path]) -> Table:
     """
     files, groups, schemas = [], [], []
     for number, path in enumerate(paths):
-        with _damage_named(path), parquet_file(path) as file:
+        with damage_named(path), parquet_file(path) as file:
             schemas.append(_declared(file.schema_arrow, name, path))
             if not schemas[-1].equals(schemas[0]):
                 raise DataError(
@@ -205,15 +203,6 @@ def _only_split(group: Any) -> str | None:
     return None
 
 
-@contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
-    try:
-        with explained(path):
-            yield
-    except (OSError, pa.ArrowException) as error:
-        raise unreadable(path, error) from error
-
-
 class RowGroupReader:
     """Reads row groups of a table; files are opened when first needed, by each thread of each process anew."""
 
@@ -238,7 +227,7 @@ class RowGroupReader:
         """
         file = self._table.files[group.file]
         present = [name for name in self._columns if name.split(".")[0] in file.names]
-        with _damage_named(file.path):
+        with damage_named(file.path):
             rows = self._file(group.file).read_row_group(group.number, present, use_threads=self._threads)
         if group.taken is not None:
             rows = rows.take(pa.array(group.taken))

@@ -192,7 +192,7 @@ def _without(path):
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is not a whole Parquet file"),
         (lambda path: path.write_text("hello"), "is not a whole Parquet file"),
         (lambda path: path.unlink(), "no Parquet files in"),
-        (lambda path: pq.write_table(pa.table({"a": [1]}), path), "neither a column 'image' nor 'features'"),
+        (lambda path: pq.write_table(pa.table({"a": [1]}), path), "is not a table of crops"),
     ],
 )
 def test_what_cannot_be_read_is_explained(tmp_path, damage, message):
