@@ -141,8 +141,13 @@ def _torn(pictures: HandPictures, component: _Ints, pairs: Pairs) -> _Ints:
 
 def _shared(values: NDArray[np.uint64], keys: _Ints) -> _Ints:
     """The numbers of values that come with several keys."""
-    frame = pl.DataFrame({"value": values, "key": keys}).with_row_index("row")
-    return frame.filter(pl.col("key").n_unique().over("value") > 1)["row"].cast(pl.Int64).to_numpy()
+    order = np.lexsort((keys, values))
+    again = values[order[1:]] == values[order[:-1]]
+    several = again & (keys[order[1:]] != keys[order[:-1]])
+    run = np.concatenate([np.zeros(min(len(order), 1), np.int64), np.cumsum(~again)])
+    shared = np.zeros(len(order), dtype=np.bool_)
+    shared[run[1:][several]] = True
+    return np.sort(order[shared[run]])
 
 
 def _same_bytes(pictures: HandPictures, hands: _Ints, keys: _Ints) -> _Ints:

@@ -83,37 +83,28 @@ def hand_pictures(sources: Sequence[ExtractedSource]) -> HandPictures:
     """Reads the hashes of all hands of some sources."""
     group_ids = sorted({group for source in sources for group in source.groups})
     number_of = {group: number for number, group in enumerate(group_ids)}
-    parts = []
+    parts = [(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty((0, 3), np.int32))]
     for number, source in enumerate(sources):
         group_of = {
             media: number_of[source.samples["group_id"][first]] for media, (first, _) in source.spans.items()
         }
         parts += [_shard_pictures(source, number, shard, group_of) for shard in range(source.shards)]
-    found = pl.concat([pl.DataFrame(schema=_COLUMNS), *parts])
-    return HandPictures(
-        sources=sources,
-        hashes=hash_numbers(found["phash"]),
-        group_ids=tuple(group_ids),
-        groups=found["group"].to_numpy(),
-        places=found.select("source", "shard", "row").to_numpy(),
-    )
-
-
-_COLUMNS = {"phash": pl.String, "group": pl.Int64, "source": pl.Int32, "shard": pl.Int32, "row": pl.Int32}
+    hashes, groups, places = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return HandPictures(sources, hashes, tuple(group_ids), groups, places)
 
 
 def _shard_pictures(
     source: ExtractedSource, number: int, shard: int, group_of: Mapping[str, int]
-) -> pl.DataFrame:
+) -> tuple[NDArray[np.uint64], _Ints, NDArray[np.int32]]:
+    """Hashes (n,), groups (n,) and places (n, 3) of the hands of a shard."""
     hands = read_frame(source.shard("hands", shard), "hands", ["media", "phash"]).with_row_index("row")
     group = pl.col("media").replace_strict(group_of, default=None, return_dtype=pl.Int64)
     known = hands.with_columns(group=group).filter(
         pl.col("phash").is_not_null() & pl.col("group").is_not_null()
     )
-    return known.select(
-        "phash", "group", pl.lit(number, pl.Int32).alias("source"), pl.lit(shard, pl.Int32).alias("shard"),
-        pl.col("row").cast(pl.Int32),
-    )  # fmt: skip
+    places = np.full((known.height, 3), (number, shard, 0), dtype=np.int32)
+    places[:, 2] = known["row"].to_numpy()
+    return hash_numbers(known["phash"]), known["group"].to_numpy(), places
 
 
 def _runs(keys: NDArray[Any]) -> Iterator[tuple[int, int]]:
