@@ -31,6 +31,8 @@ _HELP = {
     "prepare": "Read a dataset's annotation: writes samples.parquet, copies nothing.",
     "extract": "Find hands in every frame: landmarks, tracks, PNG crops.",
     "to-parquet": "Write tables split by group: crops and landmark windows that load anywhere.",
+    "subset": "Write some rows of a dataset as a new one: by class, person, split or quality.",
+    "merge": "Write several datasets as a new one: one group a person, none in two splits.",
     "audit": "Report leaks, skew and damage: exit status 1 on a leak or damage.",
     "cache": "Decode crops once: arrays that trainers map into memory.",
     "push-to-hub": "Publish a dataset on the Hugging Face Hub: checks licences, goes on where it was stopped.",

@@ -14,7 +14,18 @@ from typing import Any
 from pgc_data.config import Config, from_mapping, unknown_name
 from pgc_data.errors import ConfigError, DataError
 from pgc_data.resources import recipe_files
-from pgc_data.stages import audit, cache, download, extract, prepare, push_to_hub, synthesize, to_parquet
+from pgc_data.stages import (
+    audit,
+    cache,
+    download,
+    extract,
+    merge,
+    prepare,
+    push_to_hub,
+    subset,
+    synthesize,
+    to_parquet,
+)
 from pgc_data.stages.summary import Plan, Summary
 
 _STEP = re.compile(r"(\d\d)-([a-z-]+)")
@@ -54,6 +65,8 @@ STAGES = {
         Stage("prepare", prepare.PrepareConfig, prepare),
         Stage("extract", extract.ExtractConfig, extract),
         Stage("to-parquet", to_parquet.ToParquetConfig, to_parquet),
+        Stage("subset", subset.SubsetConfig, subset),
+        Stage("merge", merge.MergeConfig, merge),
         Stage("audit", audit.AuditConfig, audit),
         Stage("cache", cache.CacheConfig, cache),
         Stage("push-to-hub", push_to_hub.PushToHubConfig, push_to_hub),
@@ -87,8 +100,8 @@ class Recipe:
 def load_recipe(name: str, given: Mapping[str, Any], synthetic: bool = False) -> Recipe:
     """Reads a recipe: a path, or the name of one that ships with pgc-data.
 
-    What a step leaves out is filled in from the recipe: `to-parquet` writes the dataset called like it, `audit`
-    audits, `cache` decodes and `push-to-hub` publishes what the step before it wrote.
+    What a step leaves out is filled in from the recipe: `to-parquet` writes the dataset called like it, `subset`
+    takes rows of, `audit` audits, `cache` decodes and `push-to-hub` publishes what the step before it wrote.
 
     Args:
         name: path of a TOML file, or a name such as demo.
@@ -145,11 +158,12 @@ def _synthetic(key: str, table: Any) -> Any:
     if stage == "prepare" and "dataset" in table:
         changed["name"] = str(table.get("name", table["dataset"]))
     renamed = {"extract": "dataset", "audit": "path"}.get(stage, "name")
-    for name in (renamed, "repo"):
+    for name in (renamed, "repo", "as"):
         if name in changed:
             changed[name] = _suffixed(str(changed[name]))
-    if stage == "to-parquet" and isinstance(table.get("datasets"), list):
-        changed["datasets"] = [_suffixed(str(source)) for source in table["datasets"]]
+    renamed = {"to-parquet": "datasets", "merge": "parents", "subset": "source"}.get(stage, "")
+    if isinstance(table.get(renamed), list):
+        changed[renamed] = [_suffixed(str(each)) for each in table[renamed]]
     return changed
 
 
@@ -173,6 +187,7 @@ def _steps(raw: Mapping[str, Any], path: Path, title: str, given: Mapping[str, A
             table = {name: value for name, value in table.items() if name != "synthetic"}
         defaults = {
             "to-parquet": {"name": title},
+            "subset": {"name": written},
             "audit": {"path": written},
             "cache": {"name": written},
             "push-to-hub": {"name": written},
@@ -181,6 +196,8 @@ def _steps(raw: Mapping[str, Any], path: Path, title: str, given: Mapping[str, A
         config = from_mapping(stage.config, {**default, **table}, f"{path}: [{key}]")
         if isinstance(config, to_parquet.ToParquetConfig):
             written = config.dataset_name
+        elif isinstance(config, subset.SubsetConfig | merge.MergeConfig):
+            written = config.as_
         known = {f.name for f in dataclasses.fields(config)}
         override = {k: v for k, v in given.items() if k in known and v is not None}
         yield Step(key, stage, dataclasses.replace(config, **override))

@@ -9,6 +9,7 @@ from typing import Any
 
 from pgc_data.storage.files import write_text
 from pgc_data.storage.schemas import table_schema
+from pgc_data.tables.derived_lines import parent_lines
 from pgc_data.tables.licences import hub_identifier, strictest
 from pgc_data.tables.split_settings import FOLDS, LEAVE_ONE_OUT
 from pgc_data.tables.writer import SINGLE_FILE
@@ -110,6 +111,7 @@ def _table(kind: str, table: Mapping[str, Any]) -> str:
             "",
             f"Split: {table['split']}. {proof_line(table)}.",
             "",
+            *(f"- {line}" for line in parent_lines(table)),
             *(f"- {line}" for line in joined_lines(table)),
             *(f"- {line}" for line in density_lines(table)),
             *(f"- {line}" for line in origin_lines(table)),
@@ -140,6 +142,11 @@ def joined_lines(table: Mapping[str, Any]) -> list[str]:
     joined = table["joined"]
     if joined is None:
         return ["groups were not searched for images that show the same picture"]
+    if joined.get("between") == "splits":
+        dropped = f"{joined['dropped']:,}" if joined["dropped"] else "none"
+        return [
+            f"of {joined['rows']:,} rows compared {dropped} showed what a row of another split shows, and was left out"
+        ]
     found = f"{joined['pairs']:,} pairs of images in different groups show the same picture"
     if not joined["pairs"]:
         return [f"no images in different groups show the same picture ({joined['hands']:,} compared)"]
@@ -151,14 +158,15 @@ def joined_lines(table: Mapping[str, Any]) -> list[str]:
 def density_lines(table: Mapping[str, Any]) -> list[str]:
     """Where rows are fewer than there could be."""
     lines = []
+    before = "those of the rows written" if table.get("parents") else "those before that"
     every = table["settings"].get("eval_every", 1)
     if every > 1:
         which = ", ".join(["val", "test", *(f"class {name!r}" for name in table["static"])])
-        lines.append(f"one window in {every} is kept of {which}; the shares above are those before that")
+        lines.append(f"one window in {every} is kept of {which}; the shares above are {before}")
     if table["cap"]:
         lines.append(
             f"train holds at most {table['cap']:,} rows of a class, taken evenly of its datasets and groups; the "
-            "shares above are those before that"
+            f"shares above are {before}"
         )
     return lines
 

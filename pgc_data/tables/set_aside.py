@@ -38,7 +38,10 @@ def set_aside(pictures: Pictures, hands: _Ints, sides: _Ints, weights: _Ints) ->
                 return hands[~kept], int(found.cut_short.sum())
             with_partner = np.flatnonzero(found.found)
             first, second = rows[with_partner], rows[found.partner[with_partner]]
-            kept[np.where(weights[first] < weights[second], first, second)] = False
+            lighter = weights[first] < weights[second]
+            heavy, light = np.where(lighter, second, first), np.where(lighter, first, second)
+            # What has to go itself makes no other go.
+            kept[light[~np.isin(heavy, light)]] = False
 
 
 def _check_of(small: NDArray[np.uint8], rows: _Ints) -> Callable[[_Ints, _Ints], _Bools]:
