@@ -167,6 +167,10 @@ def _own_file(folder: Path, path: str) -> DatasetFile:
 def _mend(folder: Path, manifest: Mapping[str, Any] | None = None) -> str:
     """What to type. The manifest goes first: while it is there, a table may seem to be up to date."""
     tables = manifest["tables"] if manifest else {}
+    derived = sorted({str(table["derived_by"]) for table in tables.values() if "derived_by" in table})
+    if derived:
+        command = f"pgc-data {derived[0]} ... --as {folder.name} --overwrite"
+        return f"run `{command}` again, with the options it was made with"
     sources = sorted({s["name"] for table in tables.values() for s in table["sources"]})
     vocabularies = sorted({str(table["vocabulary"]) for table in tables.values()})
     words = [

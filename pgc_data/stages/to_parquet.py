@@ -236,7 +236,7 @@ def plan(config: ToParquetConfig) -> Plan:
     vocabulary = load_vocabulary(config.vocabulary)
     sources = _sources(config, workspace, vocabulary)
     folder = workspace.parquet(config.dataset_name)
-    manifest = read_manifest(folder)
+    manifest = _own_manifest(folder)
     todo = [b for b in _builders(config, vocabulary) if not _up_to_date(config, folder, b, manifest, sources)]
     hands = sum(read_json(s.folder / "summary.json")["counts"]["hands"] for s in sources)
     work = f"{hands:,} hands of {sum(s.shards for s in sources)} shards, about {hands / 10_000 + 2:.0f} s"
@@ -263,7 +263,7 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
     folder = workspace.parquet(config.dataset_name)
     fresh = []
     with stage_lock(folder):
-        manifest = read_manifest(folder)
+        manifest = _own_manifest(folder)
         tables = manifest["tables"]
         builders = _builders(config, vocabulary)
         todo = [b for b in builders if not _up_to_date(config, folder, b, manifest, sources)]
@@ -285,6 +285,17 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
                 write_manifest(folder, tables, [file for kind in tables for file in files[kind]])
                 fresh.append(kind)
     return ToParquetSummary(config.dataset_name, folder, tables, config.kinds, tuple(fresh))
+
+
+def _own_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a dataset that is to be written, unless another command wrote it."""
+    manifest = read_manifest(folder)
+    by = sorted({str(table["derived_by"]) for table in manifest["tables"].values() if "derived_by" in table})
+    if by:
+        raise DataError(
+            f"{folder} was written by `pgc-data {by[0]}`: write to another --name, or remove it first"
+        )
+    return manifest
 
 
 def _sources(config: ToParquetConfig, workspace: Workspace, vocabulary: Vocabulary) -> list[ExtractedSource]:

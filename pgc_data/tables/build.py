@@ -22,6 +22,7 @@ from pgc_data.storage.parquet import content_group_rows, parquet_file, table_of,
 from pgc_data.storage.schemas import read_metadata, table_schema, with_metadata
 from pgc_data.tables.alike import JoinReport
 from pgc_data.tables.assign import assign, known_splits
+from pgc_data.tables.figures import figures
 from pgc_data.tables.inputs import ExtractedSource
 from pgc_data.tables.lock import LOCK_FILE, read_lock, write_lock
 from pgc_data.tables.row_order import RowOrder
@@ -222,15 +223,13 @@ def _build(
         "vocabulary": builder.vocabulary.name, "classes": list(builder.vocabulary.classes), "fingerprint": mark,
         "settings": builder.settings(), "sizes": builder.sizes(), "unit": builder.unit, **settings.facts(),
         "splits": list(split.splits.names), "single_file": single_file,
-        "rows": _split_rows(selection.quota, assignment, split.splits),
-        "groups": _split_groups(selection.quota, assignment, split.splits), "cap": settings.cap,
+        **figures(groups, assignment, selection.quota, split.splits, builder.vocabulary.classes), "cap": settings.cap,
         "static": list(builder.vocabulary.static),
-        "class_rows": _class_rows(builder, selection.quota, assignment, split.splits),
         "worst": proof.worst, "worst_where": list(proof.worst_where),
         "unmet": [*proof.unmet, *(joined.unmet if joined else ())],
         "joined": None if joined is None else joined.as_dict(),
         "dropped": dropped, "sources": [s.source.public() for s in sources],
-        "origins": _origins(builder, selection.quota, groups), "unverified": _unverified(sources),
+        "unverified": _unverified(sources),
     }, files  # fmt: skip
 
 
@@ -304,39 +303,6 @@ def _facts(
                      "extraction": dict(s.facts)} for s in sources],
         "static": list(vocabulary.static), "cap": settings.cap, **builder.documents(),
     }  # fmt: skip
-
-
-def _split_rows(rows: Counts, assignment: Assignment, splits: Splits) -> dict[str, int]:
-    """Split -> rows, of (groups, classes) rows."""
-    return {split: int(rows[assignment == i].sum()) for i, split in enumerate(splits.names)}
-
-
-def _split_groups(rows: Counts, assignment: Assignment, splits: Splits) -> dict[str, int]:
-    """Split -> groups that have rows, of (groups, classes) rows."""
-    shown = rows.sum(axis=1) > 0
-    return {split: int((shown & (assignment == i)).sum()) for i, split in enumerate(splits.names)}
-
-
-def _class_rows(
-    builder: Builder, counts: Counts, assignment: Assignment, splits: Splits
-) -> dict[str, dict[str, int]]:
-    """Split -> class -> rows."""
-    return {
-        split: dict(
-            zip(builder.vocabulary.classes, counts[assignment == i].sum(axis=0).tolist(), strict=True)
-        )
-        for i, split in enumerate(splits.names)
-    }
-
-
-def _origins(builder: Builder, counts: Counts, groups: Sequence[Group]) -> dict[str, dict[str, int]]:
-    """Class -> dataset -> rows, of the datasets that have any."""
-    of_dataset = np.array([group.id.split(":", 1)[0] for group in groups])
-    totals = {str(name): counts[of_dataset == name].sum(axis=0) for name in sorted(set(of_dataset))}
-    return {
-        name: {kind: int(total[c]) for kind, total in totals.items() if total[c]}
-        for c, name in enumerate(builder.vocabulary.classes)
-    }
 
 
 def _unverified(sources: Sequence[ExtractedSource]) -> list[str]:

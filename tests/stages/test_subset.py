@@ -282,13 +282,13 @@ def test_what_to_parquet_wrote_can_be_taken(written):
     )
 
 
-def test_to_parquet_does_not_write_over_a_subset_unasked(written):
+def test_to_parquet_does_not_write_over_a_subset(written):
     run(written, class_=("pointing",))
     before = files(written)
     config = ToParquetConfig(
         workspace=written, datasets=("ipn",), vocabulary="pointing", name="e", near_duplicates="keep"
     )
-    with pytest.raises(DataError, match="was made from other input or with other settings: pass --overwrite"):
+    with pytest.raises(DataError, match=r"was written by `pgc-data subset`: write to another --name"):
         to_parquet.run(config)
     assert files(written) == before
 
