@@ -166,7 +166,8 @@ class Fold:
         name = _ALIASES.get(name, name)
         if name not in parts:
             raise unknown_name("split", name, parts)
-        return Split(self.dataset, name, tuple(f"fold-{n}" for n in parts[name]))
+        there = self.dataset.source.splits
+        return Split(self.dataset, name, tuple(part for n in parts[name] if (part := f"fold-{n}") in there))
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,8 @@ class Split:
         """All columns as a lazy polars frame: columns and rows that are not asked for are not read."""
         table = self.dataset.source
         paths = [table.files[number].path for number in dict.fromkeys(group.file for group in self.groups)]
+        if not paths:
+            return pl.DataFrame(table.schema.empty_table()).lazy()
         remote = remote_of(paths[0])
         if remote is None:
             columns = dict(pl.DataFrame(table.schema.empty_table()).schema)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -137,9 +137,10 @@ def _split_order(split: str) -> tuple[int, int, str]:
     return (1, int(fold[1]), split) if fold else (2, 0, split)
 
 
-def fold_count(splits: Mapping[str, object]) -> int:
-    """How many folds there are: 0 unless the splits are fold-0, fold-1, ... and nothing else."""
-    return len(splits) if set(splits) == {f"fold-{number}" for number in range(len(splits))} else 0
+def fold_count(splits: Collection[str]) -> int:
+    """How many folds there are, with those that have no row here: 0 where there are splits of other names."""
+    found = [_FOLD.fullmatch(split) for split in splits]
+    return 1 + max((int(fold[1]) for fold in found if fold), default=-1) if all(found) else 0
 
 
 def _declared(found: pa.Schema, name: str, path: Path) -> pa.Schema:

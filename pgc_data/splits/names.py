@@ -50,9 +50,10 @@ def three_way(ratios: Sequence[float]) -> Splits:
 def folds(count: int) -> Splits:
     """Folds of equal size, for cross-validation: train on all but one, test on that one.
 
+    A fold keeps its name when there are more of them, so that a lock still knows it.
+
     Example:
         >>> folds(2)
         Splits(names=('fold-0', 'fold-1'), ratios=(0.5, 0.5))
     """
-    width = len(str(count - 1))
-    return Splits(tuple(f"fold-{number:0{width}d}" for number in range(count)), (1 / count,) * count)
+    return Splits(tuple(f"fold-{number}" for number in range(count)), (1 / count,) * count)

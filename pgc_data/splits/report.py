@@ -71,5 +71,7 @@ def _unmet(counts: Counts, filled: Counts, splits: Splits, classes: Sequence[str
         empty = [splits.names[i] for i in wanted if filled[i, c] == 0]
         if empty:
             shown = " and ".join(empty) if len(empty) < 4 else f"{len(empty)} of {len(wanted)} splits"
-            lines.append(f"class {name!r} is missing from {shown}: only {groups_of[c]} groups have it")
+            few = "only " if groups_of[c] < len(wanted) else ""
+            have = "1 group has" if groups_of[c] == 1 else f"{groups_of[c]} groups have"
+            lines.append(f"class {name!r} is missing from {shown}: {few}{have} it")
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from pgc_data.stages.summary import Plan, aligned
 from pgc_data.storage.files import read_json
 from pgc_data.storage.workspace import Workspace, check_name, stage_lock
 from pgc_data.tables.alike import join_alike_groups
-from pgc_data.tables.build import Builder, build_tables, fingerprint, written_fingerprint
+from pgc_data.tables.build import Job, build_tables, fingerprint, written_fingerprint
+from pgc_data.tables.builder import Builder
 from pgc_data.tables.card import density_lines, joined_lines, origin_lines, unverified_lines, write_card
 from pgc_data.tables.clips import require_bodies
 from pgc_data.tables.crops import CropsBuilder
@@ -113,6 +114,9 @@ class ToParquetConfig(Config):
         ):
             if wrong:
                 raise ConfigError(f"--{name} does not go with --split {self.split}: leave it out")
+        own = Workspace(self.workspace).parquet(self.dataset_name) / LOCK_FILE
+        if self.lock is not None and self.lock.resolve() == own.resolve():
+            raise ConfigError(f"--lock {self.lock} is the dataset's own, which is kept anyway: leave it out")
         if self.layout == PGC and "windows" in self.table:
             raise ConfigError("--layout pgc is for crops: leave --table windows out")
 
@@ -268,17 +272,15 @@ def run(config: ToParquetConfig) -> ToParquetSummary:
         builders = _builders(config, vocabulary)
         todo = [b for b in builders if not _up_to_date(config, folder, b, manifest, sources)]
         if todo:
-            _settle_lock(config, folder, tables)
+            locks = _locks(config, folder, manifest, todo)
+            # A new split leaves no table as it was.
+            tables = {} if config.new_split else tables
             files = {kind: files_of(manifest, kind) for kind in tables}
             joined = None
             if config.split_settings.join_alike:
-                locks = [
-                    path for path in (folder / LOCK_FILE, config.lock) if path is not None and path.is_file()
-                ]
                 sources, joined = join_alike_groups(sources, config.split_settings, locks)
-            for kind, table, written in build_tables(
-                folder, todo, config.split_settings, sources, joined, config.one_file
-            ):
+            job = Job(folder, sources, joined, config.split_settings, locks, config.one_file)
+            for kind, table, written in build_tables(job, todo):
                 tables[kind], files[kind] = table, written
                 tables = {kind: tables[kind] for kind in (*TABLES, PGC) if kind in tables}
                 write_card(folder, config.dataset_name, tables)
@@ -352,13 +354,32 @@ def _up_to_date(
     return False
 
 
-def _settle_lock(config: ToParquetConfig, folder: Path, tables: Mapping[str, Any]) -> None:
-    """Checks that the dataset's own lock was made the way asked for, or removes it for a new split."""
-    lock = folder / LOCK_FILE
-    if config.new_split:
-        left = sorted(tables.keys() - set(config.kinds))
-        if left:
-            raise ConfigError(f"--new-split would leave {left[0]} with the old split: add --table {left[0]}")
-        lock.unlink(missing_ok=True)
-    elif lock.is_file():
-        check_lock(lock, config.split_settings)
+def _locks(
+    config: ToParquetConfig, folder: Path, manifest: Mapping[str, Any], todo: Sequence[Builder]
+) -> list[Path]:
+    """The locks to keep to: the dataset's own, unless it is to be split anew, then the one that was named.
+
+    Raises:
+        ConfigError: a table that is not to be written would be left with another split.
+        DataError: the dataset's own lock was made in another way than asked for.
+    """
+    own = folder / LOCK_FILE
+    kept = own.is_file() and not config.new_split
+    if kept:
+        check_lock(own, config.split_settings)
+    else:
+        _refuse_two_splits(config, folder, manifest, {builder.name for builder in todo})
+    return [*([own] if kept else []), *([config.lock] if config.lock is not None else [])]
+
+
+def _refuse_two_splits(
+    config: ToParquetConfig, folder: Path, manifest: Mapping[str, Any], todo: Collection[str]
+) -> None:
+    """Refuses to split anew where a table that is there would keep the old split."""
+    for kind in manifest["tables"]:
+        if kind in todo or not any((folder / file["path"]).is_file() for file in files_of(manifest, kind)):
+            continue
+        why = "--new-split" if config.new_split else f"there is no {folder / LOCK_FILE}, and a new one"
+        add = f"add --table {kind}" + ("" if config.new_split else " and --new-split")
+        mend = add if PGC not in (kind, *config.kinds) else f"remove {folder / kind}"
+        raise ConfigError(f"{why} would leave {kind} with the old split: {mend}, or write to another --name")

@@ -39,8 +39,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
+        sync_file(temporary)
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -49,6 +48,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         # Gone after a good end; where even that cannot be done, the error above says why.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Makes what was written to a file last through a power cut."""
+    with path.open("rb+") as handle:
+        os.fsync(handle.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

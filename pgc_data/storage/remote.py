@@ -59,7 +59,7 @@ def temporary_folder() -> Iterator[Path]:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS):
             raise
         raise DataError(
-            f"{tempfile.gettempdir()} cannot hold what is on its way to or from the store ({error.strerror}): free "
+            f"{tempfile.gettempdir()} cannot hold temporary files ({error.strerror}): free "
             "some space, or name another folder in TMPDIR"
         ) from error
 

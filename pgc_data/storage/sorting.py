@@ -12,7 +12,14 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pgc_data.storage.files import ensure_writable, read_json, remove_folder, unwritable, write_json
+from pgc_data.storage.files import (
+    ensure_writable,
+    read_json,
+    remove_folder,
+    sync_file,
+    unwritable,
+    write_json,
+)
 from pgc_data.storage.schemas import arrow_array
 
 MEMORY = 32 << 20
@@ -108,6 +115,8 @@ class SortedRows:
         if self._runs and self._tables:
             self._spill()
         if self._runs:
+            for path in filter(None, (run.path for run in self._runs)):
+                sync_file(path)
             write_json(self._folder / _SEAL, {"mark": mark, "runs": len(self._runs), "facts": dict(facts)})
         elif self._tables:
             places, order, table = self._gather()

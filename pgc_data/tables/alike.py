@@ -23,7 +23,7 @@ from pgc_data.similarity import (
 from pgc_data.splits import Group, merged
 from pgc_data.tables.hand_pictures import HandPictures, digests, hand_pictures, thumbnails
 from pgc_data.tables.inputs import ExtractedSource
-from pgc_data.tables.lock import read_lock
+from pgc_data.tables.lock import member_keys, read_lock
 from pgc_data.tables.set_aside import set_aside
 from pgc_data.tables.split_settings import FOLDS, LEAVE_ONE_OUT, OFFICIAL, SplitSettings
 
@@ -112,14 +112,15 @@ def _ends(pairs: Pairs) -> _Ints:
 
 
 def _near(pictures: HandPictures) -> tuple[Pairs, bool]:
-    """Pairs of hands of different groups with nearly the same hash, and whether that is all of them."""
+    """Pairs of hands of different groups with nearly the same hash, and whether those are all."""
     lots, found = [], 0
     for lot in near_pairs(pictures.hashes, pictures.groups):
         found += len(lot)
         if found > _MOST_PAIRS:
             return best_pairs(pictures.hashes, pictures.groups), False
         lots.append(lot)
-    return concatenated(lots), True
+    near = concatenated(lots)
+    return near, not near.left_out
 
 
 def _same_pictures(pictures: HandPictures, near: Pairs) -> Pairs:
@@ -174,8 +175,7 @@ def _fixed(pictures: HandPictures, settings: SplitSettings, locks: Sequence[Path
     for path in reversed(locks):
         lock = read_lock(path)
         for group in groups.values():
-            name = group.id.split(":", 1)[0]
-            splits = [lock[key] for member in group.members if (key := f"{name}:{member}") in lock]
+            splits = [lock[key] for key in member_keys(group) if key in lock]
             if splits:
                 known[group.id] = splits[0]
     names = sorted(set(known.values()))

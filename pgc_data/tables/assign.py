@@ -12,24 +12,23 @@ from pgc_data.datasets import dataset
 from pgc_data.errors import DataError
 from pgc_data.splits import Assignment, Counts, Group, Splits, assign_groups
 from pgc_data.tables.inputs import ExtractedSource
-from pgc_data.tables.lock import locked_assignment, read_lock
+from pgc_data.tables.lock import locked_assignment, member_keys, read_lock
 from pgc_data.tables.split_settings import FOLDS, LEAVE_ONE_OUT, OFFICIAL, SplitSettings
 
 
-def known_splits(groups: Sequence[Group], splits: Splits, own: Path, named: Path | None) -> Assignment:
+def _known_splits(groups: Sequence[Group], splits: Splits, locks: Sequence[Path]) -> Assignment:
     """(groups,) number of the split of each group that a lock knows, -1 for the others.
 
     Args:
         groups: of the table.
         splits: their names.
-        own: the dataset's own lock, which may not be there yet and goes first.
-        named: a lock that the user named, which must be there.
+        locks: the first that knows a group counts.
 
     Raises:
         DataError: a lock is missing or contradicts the groups.
     """
     fixed = np.full(len(groups), -1, dtype=np.int64)
-    for path in filter(None, (own if own.is_file() else None, named)):
+    for path in locks:
         fixed = np.where(fixed < 0, locked_assignment(read_lock(path), groups, splits, str(path)), fixed)
     return fixed
 
@@ -38,10 +37,9 @@ def assign(
     counts: Counts,
     sources: Sequence[ExtractedSource],
     groups: Sequence[Group],
-    locked: Assignment,
     settings: SplitSettings,
-    splits: Splits,
-) -> Assignment:
+    locks: Sequence[Path],
+) -> tuple[Assignment, Splits]:
     """Assigns every group, dataset by dataset; see `pgc_data.splits.assign_groups`.
 
     Each dataset keeps its share in every split, so that no split is of one dataset alone. With the official split,
@@ -53,15 +51,20 @@ def assign(
         counts: (groups, columns) rows of each class, and of whatever else is to be shared evenly.
         sources: what the groups come from.
         groups: in the order of `counts`.
-        locked: (groups,) split of groups that must stay, -1 for the others.
         settings: what is asked for.
-        splits: their names and ratios.
+        locks: `splits.parquet` whose assignments are kept; the first that knows a group counts.
+
+    Returns:
+        (groups,) number of the split of each, and the splits.
 
     Raises:
-        DataError: there is no official split, it cuts a group in two, or a lock contradicts it.
+        DataError: too few groups for the folds, there is no official split, it cuts a group in two, or a lock is
+            missing or contradicts it or the groups.
     """
     if settings.kind == LEAVE_ONE_OUT:
-        return _one_each(locked)
+        return _one_each(groups, settings, locks)
+    splits = settings.splits(len(groups))
+    locked = _known_splits(groups, splits, locks)
     result = np.full(len(groups), -1, dtype=np.int64)
     of_dataset = np.array([group.id.split(":", 1)[0] for group in groups])
     for name in sorted(set(of_dataset)):
@@ -72,14 +75,21 @@ def assign(
             own = [s for s in sources if s.source.dataset == name]
             fixed, wanted = _official_terms(str(name), own, members, fixed, splits, carve=not keeps)
         result[mine] = assign_groups(counts[mine], wanted, settings.seed, fixed)
-    return result
+    return result, splits
 
 
-def _one_each(locked: Assignment) -> Assignment:
-    """A split for every group: that which a lock says, the others in order."""
-    result = locked.copy()
-    result[locked < 0] = np.setdiff1d(np.arange(len(locked)), locked)[: int((locked < 0).sum())]
-    return result
+def _one_each(
+    groups: Sequence[Group], settings: SplitSettings, locks: Sequence[Path]
+) -> tuple[Assignment, Splits]:
+    """A fold for every group: that which a lock says, the others in order, in none that a lock has given away."""
+    lock = {member: fold for path in reversed(locks) for member, fold in read_lock(path).items()}
+    given = set(lock.values())
+    new = sum(not any(key in lock for key in member_keys(group)) for group in groups)
+    splits = settings.splits(len(given) + new)
+    result = _known_splits(groups, splits, locks)
+    free = [number for number, name in enumerate(splits.names) if name not in given]
+    result[result < 0] = free[:new]
+    return result, splits
 
 
 def _official_terms(
@@ -92,7 +102,11 @@ def _official_terms(
 ) -> tuple[Assignment, list[float]]:
     """Which groups of a dataset its own split fixes, and the ratios for the others."""
     official = _official(name, sources, groups, splits)
-    broken = np.flatnonzero((locked >= 0) & (official > 0) & (locked != official))
+    defined = [number for number in (1, 2) if (official == number).any()]
+    if carve and len(defined) < 2:
+        # What is missing is carved from the training groups.
+        official[official == 0] = -1
+    broken = np.flatnonzero((locked >= 0) & (official >= 0) & (locked != official))
     if broken.size:
         group, where = groups[int(broken[0])].id, (locked[broken[0]], official[broken[0]])
         then, now = (splits.names[number] for number in where)
@@ -102,9 +116,6 @@ def _official_terms(
         )
     if not carve:
         return np.where(locked < 0, official, locked), [1.0, 0.0, 0.0]
-    defined = [number for number in (1, 2) if (official == number).any()]
-    if len(defined) < 2:
-        official[official == 0] = -1
     wanted = [0.0 if number in defined else ratio for number, ratio in enumerate(splits.ratios)]
     return np.where(locked < 0, official, locked), wanted
 

@@ -76,12 +76,14 @@ def _introduction(tables: Mapping[str, Any], sources: Mapping[str, Any]) -> str:
 
 
 def _loading(folder: Path, tables: Mapping[str, Any]) -> str:
-    first = next(iter(tables))
+    first, table = next(iter(tables.items()))
+    split = next((split for split, rows in table["rows"].items() if rows), "*")
+    files = SINGLE_FILE if table["single_file"] else f"{split}-*.parquet"
     return (
         "## Loading\n\n```python\n"
         "import datasets, polars\n\n"
         f'd = datasets.load_dataset("{folder.name}", "{first}")        # this folder, as a path\n'
-        f'p = polars.scan_parquet("{folder.name}/{first}/train-*.parquet")\n```\n\n'
+        f'p = polars.scan_parquet("{folder.name}/{first}/{files}")\n```\n\n'
         "No row of a group (`group_id`: a person, else a video) lies in two splits; `splits.parquet` says which "
         "group lies where.\n"
     )

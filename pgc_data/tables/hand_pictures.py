@@ -126,9 +126,11 @@ def thumbnails(pictures: Pictures, hands: _Ints) -> Iterator[NDArray[np.uint8]]:
     with temporary_folder() as folder, Progress("compare pictures", len(hands), "hands") as progress:
         shape = (len(hands), THUMBNAIL_BYTES)
         path: Path = folder / "thumbnails"
-        found = np.memmap(path, np.uint8, "w+", shape=shape) if len(hands) else np.empty(shape, np.uint8)
-        for number, (_, png) in enumerate(pictures.pixels(hands)):
-            found[number] = thumbnail(png)
-            progress.add(1)
+        # Not through a map: a full disk would end the process without a word.
+        with path.open("wb") as file:
+            for _, png in pictures.pixels(hands):
+                file.write(thumbnail(png).data)
+                progress.add(1)
+        found = np.memmap(path, np.uint8, "r", shape=shape) if len(hands) else np.empty(shape, np.uint8)
         yield found
         del found

@@ -52,6 +52,12 @@ def _terms(facts: Mapping[str, Any]) -> str:
     return f"--split {facts['split']}{shares}" + (f" --folds {folds}" if folds else "")
 
 
+def member_keys(group: Group) -> list[str]:
+    """The names that a lock has for the members of a group; see `read_lock`."""
+    dataset = group.id.split(":", 1)[0]
+    return [f"{dataset}:{member}" for member in group.members]
+
+
 def locked_assignment(
     lock: Mapping[str, str], groups: Sequence[Group], splits: Splits, where: str
 ) -> Assignment:
@@ -62,8 +68,7 @@ def locked_assignment(
     """
     result = np.full(len(groups), -1, dtype=np.int64)
     for index, group in enumerate(groups):
-        dataset = group.id.split(":", 1)[0]
-        known = {lock[key] for m in group.members if (key := f"{dataset}:{m}") in lock}
+        known = {lock[key] for key in member_keys(group) if key in lock}
         if len(known) > 1:
             raise DataError(
                 f"{where} has parts of group {group.id} in {' and '.join(sorted(known))}: they belong together now; "

@@ -12,6 +12,7 @@ from pgc_data.storage.files import read_json, sha256_file, write_json
 from pgc_data.storage.parquet import parquet_file
 
 MANIFEST_FILE = "manifest.json"
+LEDGER_FOLDER = "ledger"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def write_manifest(folder: Path, tables: Mapping[str, Any], files: Sequence[Mapp
         tables: table -> what is said of it.
         files: path, rows, bytes and sha256 of the files of the tables; the others are added here.
     """
-    others = [*folder.glob("*.parquet"), *folder.glob("ledger/*.parquet"), folder / "README.md"]
+    others = [*folder.glob("*.parquet"), *folder.glob(f"{LEDGER_FOLDER}/*.parquet"), folder / "README.md"]
     found = sorted([*files, *(_describe(folder, path) for path in others)], key=lambda file: file["path"])
     value = {"pgc_data_version": __version__, "tables": dict(tables), "files": found}
     write_json(folder / MANIFEST_FILE, value)

@@ -58,3 +58,21 @@ def extracted(prepared, recorded):
     """`prepared`, extracted in shards of two videos."""
     extract.run(extract.ExtractConfig(workspace=prepared, dataset="ipn", shard_frames=200))
     return prepared
+
+
+@pytest.fixture
+def second_source(extracted):
+    """Adds another source of the same dataset to `extracted`, with its own videos of the people named."""
+
+    def add(people, name="two"):
+        raw = extracted / "raw" / name
+        lines = []
+        for number, person in enumerate(people):
+            video = f"{person}_R_#{100 + number}"
+            frames(raw, video, 60)
+            lines.append(f"{video},B0A,2,1,30,30\n{video},G05,8,31,60,30")
+        annotate(raw, lines)
+        prepare.run(prepare.PrepareConfig(workspace=extracted, dataset="ipn", name=name))
+        extract.run(extract.ExtractConfig(workspace=extracted, dataset=name))
+
+    return add

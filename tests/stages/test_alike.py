@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
+from contextlib import contextmanager
 from dataclasses import replace
 
 import cv2
@@ -11,11 +13,14 @@ import polars as pl
 import pytest
 
 from pgc_data.datasets.vocabularies import load_vocabulary
+from pgc_data.errors import DataError
 from pgc_data.hands.crops import encode_png, perceptual_hash
+from pgc_data.similarity import pairs
 from pgc_data.stages import to_parquet
 from pgc_data.stages.to_parquet import ToParquetConfig
 from pgc_data.storage.files import read_json, write_json
 from pgc_data.storage.parquet import read_table, write_table
+from pgc_data.storage.remote import temporary_folder
 from pgc_data.storage.schemas import read_metadata
 from pgc_data.storage.workspace import Workspace
 from pgc_data.tables import alike
@@ -176,6 +181,33 @@ def test_groups_can_be_kept_as_they_are(extracted, pictures):
     assert table["joined"] is None
     assert found.height == 480
     assert "were not searched" in (extracted / "parquet" / "d" / "README.md").read_text()
+
+
+def test_a_picture_is_not_missed_where_hashes_were_left_out(extracted, pictures, monkeypatch):
+    """Of three hands with one hash the first and the last show one picture, but only neighbours are compared."""
+    monkeypatch.setattr(pairs, "MOST_EQUAL", 1)
+    monkeypatch.setattr(sys.modules[__name__], "perceptual_hash", lambda image: "5" * 16)
+    pictures((0, 30, picture(1)), (1, 30, picture(2)), (2, 30, brighter(picture(1))))
+    _, report = joined(extracted)
+    assert (report.pairs, report.dropped) == (0, 1)
+    assert report.unmet == (
+        "1 comparisons of hands with nearly the same hash were left out: there were too many",
+    )
+
+
+def test_a_full_disk_is_said(extracted, pictures, monkeypatch, tmp_path):
+    pictures((0, 30, picture(1)), (3, 70, brighter(picture(1))))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thumbnails").symlink_to("/dev/full")
+
+    @contextmanager
+    def full():
+        with temporary_folder():
+            yield tmp_path / "full"
+
+    monkeypatch.setattr("pgc_data.tables.hand_pictures.temporary_folder", full)
+    with pytest.raises(DataError, match=r"cannot hold temporary files \(No space left"):
+        joined(extracted)
 
 
 @pytest.mark.parametrize("seed", range(4))

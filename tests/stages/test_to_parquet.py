@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from factories import annotate, drawn_hand, frames
+from factories import annotate, drawn_hand
 
 from pgc_data.errors import ConfigError, DataError
 from pgc_data.hands.model_file import ModelFile
@@ -233,19 +233,6 @@ def splits_of(workspace, kind="crops", column="group_id", name="d"):
     return dict(rows(workspace, kind, name).select(column, "split").unique().rows())
 
 
-def second_source(workspace, people, name="two"):
-    """Another source of the same dataset, with its own videos of the people named."""
-    raw = workspace / "raw" / name
-    lines = []
-    for number, person in enumerate(people):
-        video = f"{person}_R_#{100 + number}"
-        frames(raw, video, 60)
-        lines.append(f"{video},B0A,2,1,30,30\n{video},G05,8,31,60,30")
-    annotate(raw, lines)
-    prepare.run(prepare.PrepareConfig(workspace=workspace, dataset="ipn", name=name))
-    extract.run(extract.ExtractConfig(workspace=workspace, dataset=name))
-
-
 def test_a_lock_made_another_way_is_not_passed_off_as_this_one(extracted):
     run(extracted)
     with pytest.raises(
@@ -269,8 +256,8 @@ def test_a_named_lock_that_contradicts_the_official_split_is_refused(extracted):
         run(extracted, split="official", lock=lock)
 
 
-def test_one_person_in_two_sources_is_one_group(extracted):
-    second_source(extracted, ["1CM1_0", "4CM11_1", "4CM11_17"])
+def test_one_person_in_two_sources_is_one_group(extracted, second_source):
+    second_source(["1CM1_0", "4CM11_1", "4CM11_17"])
     for seed in range(3):
         run(extracted, datasets=("ipn", "two"), name=f"m{seed}", seed=seed)
         crops = rows(extracted, name=f"m{seed}")
@@ -279,8 +266,8 @@ def test_one_person_in_two_sources_is_one_group(extracted):
     assert set(crops["source"]) == {"ipn", "two"}
 
 
-def test_the_lock_forgets_nobody(extracted):
-    second_source(extracted, ["4CM11_2", "4CM11_3"])
+def test_the_lock_forgets_nobody(extracted, second_source):
+    second_source(["4CM11_2", "4CM11_3"])
     run(extracted, datasets=("ipn", "two"))
     before = splits_of(extracted)
     run(extracted, datasets=("ipn",), vocabulary="maestro10", table=("windows",))

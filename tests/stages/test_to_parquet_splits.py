@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+import pgc_data
 from pgc_data.errors import ConfigError, DataError
 from pgc_data.stages import to_parquet
 from pgc_data.stages.to_parquet import ToParquetConfig
 from pgc_data.storage import parquet, sorting
 from pgc_data.storage.files import sha256_file
+from pgc_data.storage.parquet import read_table, write_table
+from pgc_data.storage.schemas import read_metadata
 from pgc_data.tables import writer
 
 
@@ -34,6 +39,10 @@ def folder(workspace, name="d"):
 
 def rows(workspace, kind="crops", name="d"):
     return pl.read_parquet(folder(workspace, name) / kind / "*.parquet")
+
+
+def contents(workspace):
+    return {path: path.read_bytes() for path in folder(workspace).rglob("*") if path.is_file()}
 
 
 def files(workspace, name="d"):
@@ -73,6 +82,113 @@ def test_a_fold_for_each_of_too_few_people_is_refused(extracted):
     ):
         run(extracted)
         run(extracted, split="folds", folds=2, overwrite=True)
+
+
+def test_a_person_keeps_the_fold_in_tables_of_fewer_and_of_more_people(extracted, second_source):
+    second_source([f"4CM11_{number}" for number in range(6)])
+    both = {"split": "leave-one-out", "datasets": ("ipn", "two")}
+
+    def folds_of(kind):
+        return dict(rows(extracted, kind).select("subject_id", "split").unique().rows())
+
+    run(extracted, split="leave-one-out", datasets=("two",))
+    first = folds_of("crops")
+    table = run(extracted, **both, overwrite=True).tables["crops"]
+    every = folds_of("crops")
+    assert every.items() > first.items()
+    assert set(every.values()) == set(table["splits"]) == {f"fold-{number}" for number in range(12)}
+    run(extracted, split="leave-one-out", table=("windows",))
+    windows = folds_of("windows")
+    assert windows.items() < every.items()
+    data = pgc_data.load(folder(extracted), "windows")
+    assert data.folds == 12
+    number = int(windows["1CM1_0"].removeprefix("fold-"))
+    assert set(data.fold(number).split("test").to_polars()["subject_id"]) == {"1CM1_0"}
+    assert len(data.fold(0).split("test")) == 0
+    assert data.fold(0).split("test").scan().collect().shape == (0, len(data.schema))
+
+
+def test_a_new_person_does_not_get_the_fold_of_one_who_is_not_shown(extracted, second_source):
+    second_source(["4CM11_1"], "two")
+    second_source(["4CM11_2"], "three")
+    run(extracted, split="leave-one-out", datasets=("ipn", "two"))
+    run(extracted, split="leave-one-out", datasets=("ipn", "three"), overwrite=True)
+    lock = pl.read_parquet(folder(extracted) / "splits.parquet")
+    assert (lock.height, lock["split"].n_unique()) == (8, 8)
+
+
+def test_a_new_split_that_cannot_be_made_leaves_everything_as_it_was(extracted):
+    run(extracted, table=("crops", "windows"))
+    before = contents(extracted)
+    with pytest.raises(DataError, match="6 groups cannot make 10 folds"):
+        run(extracted, table=("crops", "windows"), split="folds", folds=10, new_split=True)
+    with pytest.raises(DataError, match="is missing"):
+        run(extracted, table=("crops", "windows"), new_split=True, lock=extracted / "none.parquet")
+    assert contents(extracted) == before
+
+
+@pytest.mark.parametrize("stop_at", ["crops", "windows"])
+def test_a_new_split_stopped_between_tables_leaves_none_with_the_old_one(extracted, monkeypatch, stop_at):
+    """The settings are the same, but for a lock that the first split kept to."""
+    run(extracted, split="group", ratios=(1, 0, 0), name="e")
+    run(extracted, table=("crops", "windows"))
+    lock = folder(extracted) / "splits.parquet"
+    table = read_table(lock, "splits")
+    turned = pl.DataFrame(table).with_columns(split=pl.col("split").reverse()).to_arrow().cast(table.schema)
+    write_table(lock, turned, "splits", read_metadata(table.schema))
+    for kind in ("crops", "windows"):
+        shutil.rmtree(folder(extracted) / kind)
+    run(extracted, table=("crops", "windows"), overwrite=True)
+    before = dict(rows(extracted).select("subject_id", "split").unique().rows())
+    publish = writer.OrderedWriter._publish
+
+    def stopping(self, names):
+        if self._folder.name == stop_at:
+            raise KeyboardInterrupt
+        publish(self, names)
+
+    monkeypatch.setattr(writer.OrderedWriter, "_publish", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(extracted, table=("crops", "windows"), new_split=True)
+    monkeypatch.setattr(writer.OrderedWriter, "_publish", publish)
+    assert run(extracted, table=("crops", "windows")).fresh[-1] == "windows"
+    now = dict(rows(extracted).select("subject_id", "split").unique().rows())
+    assert now != before
+    assert dict(rows(extracted, "windows").select("subject_id", "split").unique().rows()) == now
+    run(extracted, name="f", table=("crops", "windows"))
+    assert files(extracted) == files(extracted, "f")
+
+
+def test_a_table_cannot_be_left_with_another_split(extracted):
+    run(extracted)
+    run(extracted, layout="pgc")
+    with pytest.raises(ConfigError, match=r"--new-split would leave pgc with the old split: remove .*d/pgc"):
+        run(extracted, new_split=True)
+    shutil.rmtree(folder(extracted) / "pgc")
+    tables = run(extracted, new_split=True, seed=1).tables
+    assert list(tables) == ["crops"]
+    named = [file["path"] for file in json.loads((folder(extracted) / "manifest.json").read_text())["files"]]
+    assert not [path for path in named if "pgc" in path]
+    (folder(extracted) / "splits.parquet").unlink()
+    with pytest.raises(
+        ConfigError, match=r"there is no .*splits.parquet.* add --table crops and --new-split"
+    ):
+        run(extracted, table=("windows",))
+
+
+def test_the_dataset_s_own_lock_cannot_be_named(extracted):
+    run(extracted)
+    with pytest.raises(ConfigError, match="is the dataset's own, which is kept anyway: leave it out"):
+        run(extracted, new_split=True, lock=folder(extracted) / "." / "splits.parquet")
+
+
+def test_the_card_loads_what_is_there(extracted):
+    for settings in ({}, {"split": "folds", "folds": 2}, {"single_file": True}, {"layout": "pgc"}):
+        run(extracted, new_split=True, **settings)
+        pattern = re.search(r'scan_parquet\("d/(.*?)"\)', (folder(extracted) / "README.md").read_text())[1]
+        assert list(folder(extracted).glob(pattern))
+        for kind in ("crops", "pgc"):
+            shutil.rmtree(folder(extracted) / kind, ignore_errors=True)
 
 
 @pytest.mark.parametrize(
