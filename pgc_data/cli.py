@@ -33,7 +33,7 @@ _HELP = {
     "to-parquet": "Write tables split by group: crops and landmark windows that load anywhere.",
     "subset": "Write some rows of a dataset as a new one: by class, person, split or quality.",
     "merge": "Write several datasets as a new one: one group a person, none in two splits.",
-    "audit": "Report leaks, skew and damage: exit status 1 on a leak or damage.",
+    "audit": "Report leaks, skew and damage: exit status 1 on a leak or damage, or on what --fail-on names.",
     "cache": "Decode crops once: arrays that trainers map into memory.",
     "push-to-hub": "Publish a dataset on the Hugging Face Hub: checks licences, goes on where it was stopped.",
     "inspect": "Draw one landmark window: its hands, and its features as curves over time.",

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from pgc_data import __version__
 from pgc_data.audits.adjacency import adjacency
 from pgc_data.audits.balance import balance, split_order
 from pgc_data.audits.duplicates import duplicates
 from pgc_data.audits.findings import Finding, Severity, by_severity, counted, verdict
+from pgc_data.audits.images import images
 from pgc_data.audits.integrity import integrity
-from pgc_data.audits.manifest import check_manifest
-from pgc_data.audits.overlap import UNITS, overlaps
-from pgc_data.audits.rows import read_rows
-from pgc_data.audits.targets import TableFiles, Target, class_names
+from pgc_data.audits.manifest import check_manifest, split_proof
+from pgc_data.audits.near import near_duplicates
+from pgc_data.audits.overlap import UNITS, groups_unknown, overlaps
+from pgc_data.audits.probe.descriptors import Reader
+from pgc_data.audits.probe.estimate import estimate
+from pgc_data.audits.rows import ONE_SPLIT, Rows, read_rows
+from pgc_data.audits.samples import samples
+from pgc_data.audits.schema_check import schema_differences
+from pgc_data.audits.targets import TableFiles, Target
+from pgc_data.audits.thresholds import Thresholds
+from pgc_data.audits.windows import windows
 from pgc_data.errors import DataError
 
 
@@ -31,6 +41,7 @@ class Audit:
         tables: table name -> its numbers, as plain JSON values.
         overlap: column -> how many values it has, and how many lie in more than one split.
         manifest: the files against the manifest.
+        frames: table -> its rows, see `rows.read_rows`.
     """
 
     name: str
@@ -38,6 +49,7 @@ class Audit:
     tables: dict[str, dict[str, Any]]
     overlap: dict[str, Any]
     manifest: dict[str, Any]
+    frames: Mapping[str, pl.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def verdict(self) -> str:
@@ -45,17 +57,17 @@ class Audit:
         return verdict(self.findings)
 
     @property
-    def failed(self) -> bool:
-        """Whether the dataset leaks or is damaged."""
-        return self.verdict in (Severity.LEAK, Severity.DAMAGE)
-
-    @property
     def splits(self) -> list[str]:
         """The names of all splits, train, val and test first."""
         return split_order(split for table in self.tables.values() for split in table["splits"])
 
+    @property
+    def groups_unknown(self) -> bool:
+        """Whether of some rows nothing tells whom or what they show, so that no split can be proved clean."""
+        return any(finding.kind == "no_groups_known" for finding in self.findings)
+
     def sentence(self) -> str:
-        """The verdict in words."""
+        """The verdict in words, which promise no more than was looked at."""
         severities = [finding.severity for finding in self.findings]
         warnings = severities.count(Severity.WARNING)
         leaks, damaged = Severity.LEAK in severities, Severity.DAMAGE in severities
@@ -63,8 +75,12 @@ class Audit:
             faults = ["leaks between its splits"] * leaks + ["is damaged"] * damaged
             return f"{self.name} {' and '.join(faults)}."
         if len(self.splits) == 1:
+            only = "no splits" if self.splits == [ONE_SPLIT] else f"one split only, {self.splits[0]}"
+            start = f"{self.name} has {only}: nothing to leak to; nothing is damaged"
+        elif self.groups_unknown:
             start = (
-                f"{self.name} has one split only, {self.splits[0]}: nothing to leak to; nothing is damaged"
+                f"{self.name}: no copies found in two of {', '.join(self.splits)}, and nothing damaged; which rows "
+                "show one person or recording is not known, so leaks between splits cannot be ruled out"
             )
         else:
             start = f"{self.name}: no leak found between {', '.join(self.splits)}, and nothing damaged"
@@ -84,50 +100,91 @@ class Audit:
         }
 
 
-def audit_target(target: Target) -> Audit:
+def audit_target(target: Target, thresholds: Thresholds | None = None, with_probe: bool = True) -> Audit:
     """Reads every table of `target` once and runs all checks.
 
+    Args:
+        target: see `targets.find_target`.
+        thresholds: from when on what is found is told of.
+        with_probe: whether to estimate how much the split flatters.
+
     Raises:
-        DataError: a file is not whole, lacks a column, or there are no rows at all.
+        DataError: a file is not whole, or there are no rows at all.
     """
-    frames = {files.table: read_rows(target, files) for files in target.tables}
-    if not any(rows.height for rows in frames.values()):
-        raise DataError(f"{target.path} holds no rows: run to-parquet again, or give another path")
+    thresholds = thresholds or Thresholds()
+    read = {files.table: read_rows(target, files) for files in target.tables}
+    frames = {name: rows.frame for name, rows in read.items()}
+    if not any(frame.height for frame in frames.values()):
+        raise DataError(f"{target.path} holds no rows: write it again, or give another path")
     overlap, manifest = overlaps(frames), check_manifest(target)
     findings = [*overlap.findings, *manifest.findings]
     tables = {}
     for files in target.tables:
-        tables[files.table], more = _audit_table(target, files, frames[files.table])
+        rows = read.pop(files.table)
+        tables[files.table], more = _audit_table(target, files, rows, thresholds, with_probe)
         findings += more
-    name = target.root.name if target.path == target.root else f"{target.root.name}/{target.path.name}"
-    return Audit(name, tuple(by_severity(findings)), tables, overlap.numbers, manifest.numbers)
+    return Audit(target.name, tuple(by_severity(findings)), tables, overlap.numbers, manifest.numbers, frames)
 
 
 def _audit_table(
-    target: Target, files: TableFiles, rows: pl.DataFrame
+    target: Target, files: TableFiles, rows: Rows, thresholds: Thresholds, with_probe: bool
 ) -> tuple[dict[str, Any], list[Finding]]:
-    names = class_names(files)
-    paths = [target.relative(path) for path in files.files]
+    table, frame = files.table, rows.frame
+    of_windows, hands = windows(table, frame, rows.trajectories, thresholds)
     checks = {
-        "duplicates": duplicates(files.table, rows),
-        "adjacency": adjacency(files.table, rows),
-        "balance": balance(files.table, rows, names),
-        "integrity": integrity(files, names, rows, paths),
+        "duplicates": duplicates(table, frame, files.noun),
+        "adjacency": adjacency(table, frame),
+        "near_duplicates": near_duplicates(table, frame, rows.kept, thresholds),
+        "balance": balance(table, frame, files.names, thresholds),
+        "integrity": integrity(files, frame),
+        "schema": schema_differences(target, files),
+        "images": images(table, frame, thresholds),
+        "windows": of_windows,
     }
     numbers = {
-        "rows": rows.height,
-        "files": _files(files, rows, paths),
-        "splits": _splits(rows),
+        "content": files.content,
+        "rows": frame.height,
+        "files": _files(target, files, rows),
+        "roles": {role: known.as_dict() for role, known in rows.roles.items()},
+        "splits": _splits(frame),
         **{name: check.numbers for name, check in checks.items()},
+        "hands": hands,
+        "samples": samples(frame),
+        "proof": split_proof(target, table),
+        "licences": list(rows.licences),
+        "probe": None,
     }
-    return numbers, [finding for check in checks.values() for finding in check.findings]
+    findings = [finding for check in checks.values() for finding in check.findings]
+    findings += groups_unknown(table, frame)
+    if with_probe and frame.height:
+        probe = estimate(frame, _reader(files, rows))
+        numbers["probe"] = probe.as_dict()
+        points = 100 * probe.gap.f1.value if probe.gap else 0.0
+        if points > thresholds.probe_gap:
+            findings += [replace(finding, measure=points) for finding in probe.findings(table)]
+    return numbers, findings
 
 
-def _files(files: TableFiles, rows: pl.DataFrame, paths: Sequence[str]) -> list[dict[str, Any]]:
-    counts = dict(rows.group_by(pl.col("file").cast(pl.String)).len().iter_rows())
+def _reader(files: TableFiles, rows: Rows) -> Reader:
+    """Gives the probe thumbnails of images, (m, 32, 32) grey, or sketches of windows."""
+
+    def read(at: NDArray[np.int64]) -> NDArray[Any]:
+        kept = rows.kept[at]
+        return kept[:, : 32 * 32].reshape(-1, 32, 32) if files.content == "image" else kept
+
+    return read
+
+
+def _files(target: Target, files: TableFiles, rows: Rows) -> list[dict[str, Any]]:
+    if files.images is not None:
+        return [
+            {"path": f"{target.relative(files.files[0])}/", "rows": rows.frame.height, "bytes": rows.bytes}
+        ]
+    counts = dict(rows.frame.group_by(pl.col("file").cast(pl.String)).len().iter_rows())
+    paths = {target.relative(path): path for path in files.files}
     return [
         {"path": name, "rows": counts.get(name, 0), "bytes": path.stat().st_size}
-        for name, path in zip(paths, files.files, strict=True)
+        for name, path in paths.items()
     ]
 
 

@@ -1,4 +1,4 @@
-"""Class balance: how many rows each class has in each split and of each person."""
+"""Class balance: how many rows each class has in each split, of each dataset and of each person."""
 
 from __future__ import annotations
 
@@ -7,33 +7,31 @@ from typing import Any
 
 import polars as pl
 
-from pgc_data.audits.findings import EXAMPLES, Checked, Finding, Severity, counted
-
-DEVIATION_POINTS = 5.0
-"""A class whose share in a split differs from its share overall by more percentage points is a warning."""
-
-IMBALANCE = 10.0
-"""A largest class with more than this many times the rows of the smallest is a note."""
+from pgc_data.audits.findings import EXAMPLES, Checked, Finding, Severity, counted, percent
+from pgc_data.audits.thresholds import Thresholds
 
 _SPLIT_ORDER = ("train", "val", "test")
 
 
-def balance(table: str, rows: pl.DataFrame, names: Sequence[str]) -> Checked:
+def balance(table: str, rows: pl.DataFrame, names: Sequence[str], thresholds: Thresholds) -> Checked:
     """Counts rows by split and class, and by person and class. Rows without a label or split are left out.
 
     Args:
         table: name of the table.
         rows: its rows, see `rows.read_rows`.
         names: the class names of its vocabulary, in order; may be empty.
+        thresholds: from when on an imbalance is told of.
     """
     rows = rows.filter(pl.col("label").is_not_null() & pl.col("split").is_not_null())
-    classes = [*names, *sorted(set(rows["label"].cast(pl.String)) - set(names))]
+    classes = list(dict.fromkeys([*names, *rows["label"].cast(pl.String).unique().sort()]))
     counts = _counts(rows, pl.col("split"), classes)
     counts = {split: counts[split] for split in split_order(counts)}
     overall = {name: sum(split[name] for split in counts.values()) for name in classes}
     absent = [(split, name) for split, row in counts.items() for name in classes if not row[name]]
     deviation = _largest_deviation(counts, overall)
     imbalance = _imbalance(overall)
+    by_dataset = _counts(rows.filter(pl.col("dataset").is_not_null()), pl.col("dataset"), classes)
+    gain = _dataset_gain(by_dataset)
     numbers = {
         "classes": classes,
         "rows": counts,
@@ -42,10 +40,16 @@ def balance(table: str, rows: pl.DataFrame, names: Sequence[str]) -> Checked:
         "absent": [{"split": split, "class": name} for split, name in absent],
         "largest_deviation": deviation,
         "imbalance_ratio": imbalance,
+        "by_dataset": by_dataset,
+        "dataset_gain": gain,
         **_by_person(rows, classes),
     }
-    findings = [_absent(table, absent, len(classes)) if absent else None]
-    findings += [_skewed(table, counts, overall, deviation), _imbalanced(table, overall, imbalance)]
+    findings = [
+        _absent(table, absent, len(classes)) if absent else None,
+        _skewed(table, counts, overall, deviation, thresholds.share_deviation),
+        _imbalanced(table, overall, imbalance, thresholds.imbalance),
+        _given_away(table, by_dataset, gain, thresholds.dataset_gain),
+    ]
     return Checked(numbers, [finding for finding in findings if finding is not None])
 
 
@@ -136,10 +140,11 @@ def _skewed(
     counts: Mapping[str, Mapping[str, int]],
     overall: Mapping[str, int],
     worst: Mapping[str, Any] | None,
+    most: float,
 ) -> Finding | None:
-    if worst is None or worst["points"] <= DEVIATION_POINTS:
+    if worst is None or worst["points"] <= most:
         return None
-    skewed = [item for item in _deviations(counts, overall) if item["points"] > DEVIATION_POINTS]
+    skewed = [item for item in _deviations(counts, overall) if item["points"] > most]
     return Finding(
         kind="class_share_deviation",
         severity=Severity.WARNING,
@@ -151,11 +156,12 @@ def _skewed(
         "do not measure the same mixture of classes.",
         remedy="Split again with more, smaller groups, or judge by class-wise metrics.",
         examples=tuple(skewed[:EXAMPLES]),
+        measure=worst["points"],
     )
 
 
-def _imbalanced(table: str, overall: Mapping[str, int], ratio: float | None) -> Finding | None:
-    if ratio is None or ratio <= IMBALANCE:
+def _imbalanced(table: str, overall: Mapping[str, int], ratio: float | None, limit: float) -> Finding | None:
+    if ratio is None or ratio <= limit:
         return None
     present = {name: count for name, count in overall.items() if count}
     most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
@@ -168,4 +174,42 @@ def _imbalanced(table: str, overall: Mapping[str, int], ratio: float | None) -> 
         meaning=f"{most} has {ratio:.1f} times the rows of {least} ({present[most]:,} and {present[least]:,}): "
         "accuracy alone would flatter a model that ignores the small class.",
         remedy="Report class-wise or balanced metrics; weight the classes in training.",
+        measure=ratio,
+    )
+
+
+def _dataset_gain(by_dataset: Mapping[str, Mapping[str, int]]) -> float:
+    """Percentage points of rows whose class is guessed right when their dataset is known, but not without."""
+    total = sum(sum(row.values()) for row in by_dataset.values())
+    if len(by_dataset) < 2 or not total:
+        return 0.0
+    known = sum(max(row.values()) for row in by_dataset.values())
+    largest = max(map(sum, zip(*(row.values() for row in by_dataset.values()), strict=True)))
+    return round(100 * (known - largest) / total, 3)
+
+
+def _given_away(
+    table: str, by_dataset: Mapping[str, Mapping[str, int]], gain: float, most: float
+) -> Finding | None:
+    if gain <= most:
+        return None
+    totals = {name: sum(row.values()) for name, row in by_dataset.items()}
+    usual = {name: max(row, key=row.__getitem__) for name, row in by_dataset.items()}
+    cases = [
+        {"dataset": name, "class": usual[name], "share": round(row[usual[name]] / totals[name], 6)}
+        for name, row in by_dataset.items()
+    ]
+    right = sum(max(row.values()) for row in by_dataset.values()) / sum(totals.values())
+    return Finding(
+        kind="dataset_gives_class_away",
+        severity=Severity.WARNING,
+        table=table,
+        count=len(cases),
+        share=right,
+        meaning=f"Who knows only which dataset a row comes from guesses the class of {percent(right)} of rows, "
+        f"{gain:.1f} percentage points more than by the largest class: a model may learn the look of a dataset "
+        "instead of the gesture.",
+        remedy="Take rows of each class from each dataset in like proportions, or test on a dataset not trained on.",
+        examples=tuple(cases[:EXAMPLES]),
+        measure=gain,
     )

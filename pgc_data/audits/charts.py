@@ -20,10 +20,11 @@ from pgc_data.storage.files import atomic_path
 MOST_SUBJECTS = 60
 """The most subjects that one heatmap shows; those with most rows are kept."""
 
-# Okabe and Ito's palette: told apart with every common kind of colour blindness.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
+"""Okabe and Ito's palette: told apart with every common kind of colour blindness."""
+
 _ALARM = "#C03000"
-_INK, _FAINT = "#222222", "#757575"
+INK, FAINT = "#222222", "#757575"
 _DPI = 160
 _SEVERAL = "several splits"
 _MOST_WRITTEN = 14
@@ -62,12 +63,12 @@ def class_balance_chart(
     panels = figure.subplots(1, max(len(counts), 1), sharey=True, squeeze=False)[0]
     _name_rows(panels[0], classes)
     for index, (panel, split) in enumerate(zip(panels, counts, strict=False)):
-        _bars(panel, numbers[index], shares[index], overall, limit, _COLOURS[index % len(_COLOURS)])
+        _bars(panel, numbers[index], shares[index], overall, limit, COLOURS[index % len(COLOURS)])
         total = counted(int(numbers[index].sum()), unit.removesuffix("s"), unit)
         panel.set_title(f"{split}: {total}" if split else total, fontsize=9, loc="left", parse_math=False)
     legend = f"share of the split's {unit}; tick: share over all splits" if len(counts) > 1 else "share"
-    figure.supxlabel(legend, fontsize=8, color=_FAINT)
-    _finish(figure, path, title)
+    figure.supxlabel(legend, fontsize=8, color=FAINT)
+    save_chart(figure, path, title)
 
 
 def _shares(counts: Any) -> Floats:
@@ -81,16 +82,16 @@ def _bars(
     panel.barh(rows, shares, height=0.66, color=colour)
     ends = shares
     if overall is not None:
-        panel.vlines(overall, rows - 0.43, rows + 0.43, color=_INK, linewidth=1.2)
+        panel.vlines(overall, rows - 0.43, rows + 0.43, color=INK, linewidth=1.2)
         ends = np.maximum(shares, overall)
     for row, (count, end) in enumerate(zip(counts, ends, strict=True)):
-        label = panel.text(end + 0.03 * limit, row, f"{count:,}", va="center", fontsize=8, color=_INK)
+        label = panel.text(end + 0.03 * limit, row, f"{count:,}", va="center", fontsize=8, color=INK)
         if count == 0:
             label.set(text="none", color=_ALARM, fontweight="bold")
     panel.set_xlim(0, 1.32 * limit)
     panel.xaxis.set_major_formatter(_PERCENT)
     panel.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
-    panel.tick_params(axis="x", labelsize=7.5, labelcolor=_FAINT, length=0)
+    panel.tick_params(axis="x", labelsize=7.5, labelcolor=FAINT, length=0)
     panel.tick_params(axis="y", length=0)
     panel.grid(axis="x", color="#e4e4e4", linewidth=0.6)
     panel.set_axisbelow(True)
@@ -138,7 +139,7 @@ def class_by_subject_chart(
     _strip(figure, panel, [sides[name] for name in shown], order, 0.06 / (cell * len(classes)))
     if len(shown) < len(counts):
         title = f"{title}: the {len(shown)} of {len(counts):,} with most {unit}"
-    _finish(figure, path, title)
+    save_chart(figure, path, title)
 
 
 def _heatmap(figure: Figure, panel: Axes, numbers: Any, unit: str) -> None:
@@ -154,20 +155,20 @@ def _heatmap(figure: Figure, panel: Axes, numbers: Any, unit: str) -> None:
         image, ax=panel, aspect=30, shrink=min(0.7, 14 / len(numbers)), anchor=(0.0, 1.0), format=_PERCENT
     )
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=7.5, labelcolor=_FAINT, length=0)
-    bar.set_label(f"share of the subject's {unit}", fontsize=8, color=_FAINT)
+    bar.ax.tick_params(labelsize=7.5, labelcolor=FAINT, length=0)
+    bar.set_label(f"share of the subject's {unit}", fontsize=8, color=FAINT)
     for (row, column), count in np.ndenumerate(numbers):
         if count == 0:
             panel.text(column, row, "0", ha="center", va="center", fontsize=7, color=_ALARM)
         elif numbers.shape[1] <= _MOST_WRITTEN:
-            colour = "white" if shares[row, column] > 0.55 * most else _INK
+            colour = "white" if shares[row, column] > 0.55 * most else INK
             panel.text(column, row, f"{count:,}", ha="center", va="center", fontsize=7, color=colour)
 
 
 def _strip(figure: Figure, panel: Axes, sides: Sequence[str], order: Sequence[str], width: float) -> None:
     """Colours each subject's split at the left edge of the heatmap, `width` of it wide, with a legend."""
     present = [split for split in order if split in sides]
-    colours = {split: _COLOURS[index % len(_COLOURS)] for index, split in enumerate(order)}
+    colours = {split: COLOURS[index % len(COLOURS)] for index, split in enumerate(order)}
     colours[_SEVERAL] = _ALARM
     for row, split in enumerate(sides):
         edges = {"xmin": -1.2 * width, "xmax": -0.3 * width}
@@ -207,7 +208,8 @@ def _name_width(names: Sequence[str]) -> float:
     return 0.075 * max((min(len(name), _LONGEST_NAME + 12) for name in names), default=0) + 0.2
 
 
-def _finish(figure: Figure, path: Path, title: str) -> None:
+def save_chart(figure: Figure, path: Path, title: str) -> None:
+    """Gives a figure its heading and writes it, the same bytes for the same figure."""
     figure.suptitle(title, fontsize=10.5, fontweight="bold", x=0.01, ha="left", parse_math=False)
     FigureCanvasAgg(figure)
     with atomic_path(path) as temporary:

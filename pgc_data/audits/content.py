@@ -1,163 +1,173 @@
-"""What a row holds, reduced to a few bytes: a digest of its image or features, and what is wrong with it."""
+"""What an image holds, reduced to a few numbers by one decoding: digest, hash, thumbnail, light, sharpness, fault."""
 
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from pgc_data.errors import DataError
+from pgc_data.audits.image_files import structure_fault
+from pgc_data.audits.roles import path_below
+from pgc_data.similarity import THUMBNAIL_BYTES, image_thumbnail, plain
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PIECE = 64
-"""Rows handed to a thread at a time: few enough to share evenly, enough to be worth the hand-over."""
+IMAGE_FACTS = np.dtype(
+    [
+        ("digest_a", "u8"), ("digest_b", "u8"), ("phash", "u8"), ("width", "i4"), ("height", "i4"),
+        ("brightness", "f4"), ("contrast", "f4"), ("sharpness", "f4"), ("present", "?"), ("decoded", "?"),
+        ("plain", "?"),
+    ]
+)  # fmt: skip
+"""Of one image; see `rows.read_rows`."""
+
+_SHARPNESS_SIDE = 64
+
+Encoded = bytes | memoryview | None
+Loader = Callable[[], Encoded]
 
 
 @dataclass(frozen=True)
-class Contents:
-    """The contents of n rows.
+class Facts:
+    """What is known of n consecutive rows.
 
     Attributes:
-        digests: (n, 2) uint64, the first 16 bytes of the content's sha256; zeros where there is none.
-        present: (n,) bool, whether there is anything to compare: bytes, or a feature that is not zero.
-        faults: n strings, what is wrong with the row, or None.
+        facts: (n,) records, such as `IMAGE_FACTS`.
+        kept: (n, k) what is kept of each content to compare it with others: a thumbnail, a sketch of a window.
+        faults: position -> what is wrong with the row.
     """
 
-    digests: np.ndarray[Any, np.dtype[np.uint64]]
-    present: np.ndarray[Any, np.dtype[np.bool_]]
-    faults: list[str | None]
+    facts: NDArray[Any]
+    kept: NDArray[Any]
+    faults: dict[int, str]
 
 
-Reader = Callable[[pa.Array, ThreadPoolExecutor], Contents]
+def digest(data: Any) -> tuple[int, int]:
+    """The first 16 bytes of the sha256, as two numbers."""
+    found = hashlib.sha256(data).digest()
+    return int.from_bytes(found[:8], "big"), int.from_bytes(found[8:16], "big")
 
 
-def joined(parts: Sequence[Contents]) -> Contents:
-    """The contents of several batches, one after the other."""
-    digests = [np.empty((0, 2), np.uint64), *(part.digests for part in parts)]
-    present = [np.empty(0, np.bool_), *(part.present for part in parts)]
-    return Contents(
-        np.concatenate(digests), np.concatenate(present), [f for part in parts for f in part.faults]
-    )
-
-
-def read_images(column: pa.Array, pool: ThreadPoolExecutor) -> Contents:
-    """Hashes and decodes the images of one batch.
+def image_loaders(column: pa.Array, base: Path | None) -> list[Loader]:
+    """How to get the encoded images of a batch.
 
     Args:
-        column: n structs with a field `bytes`, the encoded image.
-        pool: threads to decode in.
+        column: n structs with fields `bytes` and maybe `path`, n binaries, or n paths.
+        base: the folder below which paths are looked for; None where there is none.
+
+    Returns:
+        n functions; each gives the bytes, or None where there is nothing.
     """
-    buffers = [scalar.as_buffer() for scalar in pc.struct_field(column, "bytes")]
-    with _quiet_opencv():
-        pieces = pool.map(_check_images, _pieces(buffers))
-        return joined(list(pieces))
+    if pa.types.is_struct(column.type):
+        data = pc.struct_field(column, "bytes")
+        paths = pc.struct_field(column, "path") if column.type.get_field_index("path") >= 0 and base else None
+        return [_loader(d, None if paths is None else paths[i].as_py(), base) for i, d in enumerate(data)]
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if (
+        pa.types.is_string(column.type)
+        or pa.types.is_large_string(column.type)
+        or pa.types.is_string_view(column.type)
+    ):
+        return [_loader(None, path, base) for path in column.to_pylist()]
+    if pa.types.is_binary_view(column.type):
+        column = column.cast(pa.large_binary())
+    return [_loader(data, None, base) for data in column]
 
 
-def _pieces(items: Any) -> Iterator[Any]:
-    return (items[start : start + _PIECE] for start in range(0, len(items), _PIECE))
+def _loader(data: Any, path: str | None, base: Path | None) -> Loader:
+    if data is not None and (buffer := data.as_buffer()) is not None:
+        return lambda: memoryview(buffer)
+    found = path_below(base, path) if base is not None and path is not None else None
+    return lambda: None if found is None else read_file(found)
 
 
-def _check_images(buffers: Sequence[pa.Buffer | None]) -> Contents:
-    faults = [image_fault(b"" if buffer is None else memoryview(buffer)) for buffer in buffers]
-    present = np.array([buffer is not None and buffer.size > 0 for buffer in buffers], dtype=np.bool_)
-    return Contents(_digests(buffers, present), present, faults)
+def read_file(path: Path) -> Encoded:
+    """A file's bytes, or None where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return None
 
 
-def _digests(
-    buffers: Sequence[Any], present: np.ndarray[Any, np.dtype[np.bool_]]
-) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    hashes = (
-        hashlib.sha256(buffer).digest()[:16] if there else bytes(16)
-        for buffer, there in zip(buffers, present, strict=True)
+def image_facts(loaders: Sequence[Loader]) -> Facts:
+    """Loads and decodes images, each once.
+
+    Returns:
+        facts of type `IMAGE_FACTS`; thumbnails as in `similarity`, zeros where an image does not decode.
+    """
+    facts = np.zeros(len(loaders), dtype=IMAGE_FACTS)
+    thumbnails = np.zeros((len(loaders), THUMBNAIL_BYTES), dtype=np.uint8)
+    faults = {}
+    for position, load in enumerate(loaders):
+        data = load()
+        if data is None:
+            faults[position] = "there is no image"
+            continue
+        record = facts[position]
+        record["present"] = len(data) > 0
+        if len(data):
+            record["digest_a"], record["digest_b"] = digest(data)
+        pixels, fault = decoded(data)
+        if pixels is None:
+            faults[position] = fault
+            continue
+        _measure(record, pixels)
+        thumbnails[position] = image_thumbnail(pixels)
+    facts["plain"] = plain(thumbnails)
+    return Facts(facts, thumbnails, faults)
+
+
+def _measure(record: Any, pixels: NDArray[np.uint8]) -> None:
+    record["decoded"] = True
+    record["height"], record["width"] = pixels.shape[:2]
+    record["phash"] = int.from_bytes(cv2.img_hash.pHash(pixels).tobytes(), "big")
+    shrinks = min(pixels.shape[:2]) > _SHARPNESS_SIDE
+    small = cv2.resize(
+        pixels,
+        (_SHARPNESS_SIDE, _SHARPNESS_SIDE),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
     )
-    return np.frombuffer(b"".join(hashes), dtype=">u8").reshape(-1, 2).astype(np.uint64)
+    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    mean, deviation = cv2.meanStdDev(grey)
+    record["brightness"], record["contrast"] = mean[0, 0], deviation[0, 0]
+    record["sharpness"] = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0] ** 2
+
+
+def decoded(data: bytes | memoryview) -> tuple[NDArray[np.uint8] | None, str]:
+    """Decodes an image.
+
+    Returns:
+        (height, width, 3) BGR and an empty text, or None and what is wrong with it.
+    """
+    fault = structure_fault(data)
+    if fault:
+        return None, fault
+    try:
+        pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        pixels = None
+    return (None, "it is not an image that OpenCV decodes") if pixels is None else (pixels, "")
 
 
 def image_fault(data: bytes | memoryview) -> str | None:
     """What is wrong with an encoded image, or None if it decodes."""
-    if not len(data):
-        return "it is empty"
-    # libpng reports a broken file straight on standard error: what its checksums show is found before.
-    if data[:8] == _PNG and (fault := _png_fault(data)):
-        return fault
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
-    return "it is not an image that OpenCV decodes" if pixels is None else None
-
-
-def _png_fault(data: bytes | memoryview) -> str | None:
-    """Walks the chunks of a PNG file (length, name, data, CRC-32) to its end."""
-    view, start = memoryview(data), len(_PNG)
-    while start + 12 <= len(view):
-        length, name = struct.unpack_from(">I4s", view, start)
-        end = start + 12 + length
-        if end > len(view):
-            break
-        if zlib.crc32(view[start + 4 : end - 4]) != struct.unpack_from(">I", view, end - 4)[0]:
-            return f"the checksum of its {name.decode('ascii', 'replace')} chunk is wrong"
-        if name == b"IEND":
-            return None
-        start = end
-    return "it is cut short"
+    return decoded(data)[1] or None
 
 
 @contextmanager
-def _quiet_opencv() -> Iterator[None]:
+def quiet_opencv() -> Iterator[None]:
+    """Keeps OpenCV from telling standard error what we tell in findings."""
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         yield
     finally:
         cv2.utils.logging.setLogLevel(level)
-
-
-def read_features(column: pa.Array, pool: ThreadPoolExecutor) -> Contents:
-    """Hashes the windows of one batch and looks for values that are not finite.
-
-    Args:
-        column: n fixed-size lists of T x F floats.
-        pool: threads to hash in.
-
-    Raises:
-        DataError: a window holds a null instead of a frame.
-    """
-    values = _matrix(column)
-    finite = np.isfinite(values).all(axis=1)
-    missing = column.is_null().to_numpy(zero_copy_only=False)
-    faults = [
-        "it is null" if gone else None if good else "it holds NaN or infinite values"
-        for gone, good in zip(missing, finite, strict=True)
-    ]
-    present = (values != 0).any(axis=1)
-    pieces = pool.map(_digests, _pieces(values), _pieces(present))
-    return Contents(np.concatenate([np.empty((0, 2), np.uint64), *pieces]), present, faults)
-
-
-def _matrix(column: pa.Array) -> np.ndarray[Any, np.dtype[np.floating[Any]]]:
-    """(n, T*F) floats, C order; a null window is a row of zeros."""
-    size = column.type.list_size * column.type.value_type.list_size
-    valid = column.is_valid().to_numpy(zero_copy_only=False)
-    flat = column.drop_null().flatten().flatten().to_numpy(zero_copy_only=False)
-    if flat.size != size * valid.sum():
-        raise DataError("column 'features' holds a null instead of a frame: run to-parquet again")
-    if valid.all():
-        return np.ascontiguousarray(flat).reshape(-1, size)
-    values = np.zeros((len(column), size), dtype=flat.dtype)
-    values[valid] = flat.reshape(-1, size)
-    return values
-
-
-READERS: dict[str, Reader] = {"image": read_images, "features": read_features}
-"""The reader of each content column."""

@@ -10,17 +10,17 @@ import polars as pl
 from pgc_data.audits.findings import EXAMPLES, Checked, Finding, Severity, counted, percent
 
 _DIGEST = ("digest_a", "digest_b")
-_NOUN = {"crops": "image", "windows": "window"}
 
 
-def duplicates(table: str, rows: pl.DataFrame) -> Checked:
+def duplicates(table: str, rows: pl.DataFrame, noun: str) -> Checked:
     """Finds contents (image bytes, feature bytes) that several rows share, by the first 128 bits of sha256.
 
-    Windows of nothing but zeros show no hand and are not compared.
+    Windows of nothing but zeros and NaN show no hand and are not compared.
 
     Args:
         table: name of the table.
         rows: its rows, see `rows.read_rows`.
+        noun: what one row is called.
     """
     rows = rows.filter(pl.col("digest_a").is_not_null()).select(
         "file", "row", "split", "label", digest=pl.struct(_DIGEST)
@@ -38,7 +38,6 @@ def duplicates(table: str, rows: pl.DataFrame) -> Checked:
         "with_two_labels": contradictory.height,
         "extra_rows_within_splits": extra,
     }
-    noun = _NOUN[table]
     findings = [
         _across(table, noun, across, distinct),
         _two_labels(table, noun, contradictory, distinct),
@@ -94,7 +93,7 @@ def _two_labels(table: str, noun: str, contents: pl.DataFrame, distinct: int) ->
     share = contents.height / max(distinct, 1)
     verb = "has" if contents.height == 1 else "have"
     return Finding(
-        kind="duplicate_with_two_labels",
+        kind="contradictory_labels",
         severity=Severity.WARNING,
         table=table,
         count=contents.height,

@@ -20,12 +20,47 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
+KINDS: dict[str, Severity] = {
+    "group_overlap": Severity.LEAK,
+    "subject_overlap": Severity.LEAK,
+    "video_overlap": Severity.LEAK,
+    "sample_overlap": Severity.LEAK,
+    "duplicate_across_splits": Severity.LEAK,
+    "near_duplicate_across_splits": Severity.LEAK,
+    "adjacent_frames": Severity.LEAK,
+    "undecodable_image": Severity.DAMAGE,
+    "non_finite": Severity.DAMAGE,
+    "wrong_shape": Severity.DAMAGE,
+    "wrong_split": Severity.DAMAGE,
+    "bad_label": Severity.DAMAGE,
+    "file_missing": Severity.DAMAGE,
+    "file_changed": Severity.DAMAGE,
+    "contradictory_labels": Severity.WARNING,
+    "class_absent": Severity.WARNING,
+    "class_share_deviation": Severity.WARNING,
+    "dataset_gives_class_away": Severity.WARNING,
+    "tiny_image": Severity.WARNING,
+    "odd_image": Severity.WARNING,
+    "windows_without_hand": Severity.WARNING,
+    "class_without_hands": Severity.WARNING,
+    "few_usable_frames": Severity.WARNING,
+    "schema_difference": Severity.WARNING,
+    "file_unlisted": Severity.WARNING,
+    "probe_gap": Severity.WARNING,
+    "leak_between_versions": Severity.WARNING,
+    "class_imbalance": Severity.NOTE,
+    "duplicate_within_split": Severity.NOTE,
+    "no_groups_known": Severity.NOTE,
+}
+"""Every kind of finding, and how bad it is as a rule."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing that an audit found.
 
     Attributes:
-        kind: short name for machines, such as `subject_overlap`.
+        kind: one of `KINDS`.
         severity: a leak or damage fails the audit, a warning or note does not.
         table: the table or tables it was found in, or `files`.
         count: how many values, images, rows or files are concerned.
@@ -33,6 +68,7 @@ class Finding:
         meaning: a sentence that says what it means.
         remedy: a sentence that says what to do.
         examples: up to `EXAMPLES` cases, column name -> value.
+        measure: the number that says how bad it is where that is not `count`: a ratio, or percentage points.
     """
 
     kind: str
@@ -43,6 +79,12 @@ class Finding:
     meaning: str
     remedy: str
     examples: tuple[Mapping[str, Any], ...] = ()
+    measure: float | None = None
+
+    @property
+    def amount(self) -> float:
+        """What `--fail-on KIND:NUMBER` compares with its number."""
+        return self.count if self.measure is None else self.measure
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as plain JSON values."""
@@ -52,6 +94,7 @@ class Finding:
             "table": self.table,
             "count": self.count,
             "share": round(self.share, 6),
+            "measure": None if self.measure is None else round(self.measure, 6),
             "meaning": self.meaning,
             "remedy": self.remedy,
             "examples": [dict(example) for example in self.examples],

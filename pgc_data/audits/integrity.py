@@ -3,71 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 import polars as pl
 
+from pgc_data.audits.file_names import split_in_name
 from pgc_data.audits.findings import Checked, Finding, Severity, counted, percent
 from pgc_data.audits.rows import examples
-from pgc_data.audits.targets import TableFiles, split_in_name
+from pgc_data.audits.targets import TableFiles
 
-USABLE_FRACTION = 0.8
-"""The least share of frames of a window that should show a hand."""
-
-_BROKEN = {
-    "crops": (
-        "undecodable_image",
-        "image",
-        "does not decode",
-        "do not decode",
-        "a loader stops at it or skips it",
-    ),
-    "windows": (
-        "non_finite_window",
-        "window",
-        "is not all finite numbers",
-        "are not all finite numbers",
-        "one such value turns a whole training run into NaN",
-    ),
-}
-_RERUN = "Run to-parquet again for these files; if it stays, look at the rows named in the examples."
+_AGAIN = "Write these files again from their source; if it stays, look at the rows named in the examples."
 
 
-def integrity(files: TableFiles, names: Sequence[str], rows: pl.DataFrame, paths: Sequence[str]) -> Checked:
+def integrity(files: TableFiles, rows: pl.DataFrame) -> Checked:
     """Checks every row of a table by itself.
 
     Args:
-        files: the table's files.
-        names: the class names of its vocabulary, in order; where empty, only null labels are found.
+        files: the table.
         rows: its rows, see `rows.read_rows`.
-        paths: what `rows` calls each of `files`.
     """
-    table = files.table
-    splits = {path: split_in_name(file) for path, file in zip(paths, files.files, strict=True)}
-    found = [_broken(table, rows), _wrong_split(table, rows, splits), _bad_label(table, rows, names)]
-    if table == "windows":
-        found.append(_hardly_usable(table, rows))
+    found = [_wrong_split(files, rows), _bad_label(files, rows)]
+    if files.content == "image":
+        found.insert(0, _undecodable(files.table, rows))
     return Checked({finding.kind: finding.count for finding in found}, [f for f in found if f.count])
 
 
-def _broken(table: str, rows: pl.DataFrame) -> Finding:
-    kind, noun, singular, plural, consequence = _BROKEN[table]
+def _undecodable(table: str, rows: pl.DataFrame) -> Finding:
     broken = rows.filter(pl.col("fault").is_not_null())
     share = broken.height / max(rows.height, 1)
+    verb = "does" if broken.height == 1 else "do"
     return Finding(
-        kind=kind,
+        kind="undecodable_image",
         severity=Severity.DAMAGE,
         table=table,
         count=broken.height,
         share=share,
-        meaning=f"{counted(broken.height, noun)} ({percent(share)}) {singular if broken.height == 1 else plural}: "
-        f"{consequence}.",
-        remedy=_RERUN,
-        examples=examples(broken, ["sample_id", "start", "fault"]),
+        meaning=f"{counted(broken.height, 'image')} ({percent(share)}) {verb} not decode: a loader stops at it or "
+        "skips it.",
+        remedy=_AGAIN,
+        examples=examples(broken, ["label", "name", "fault"]),
     )
 
 
-def _wrong_split(table: str, rows: pl.DataFrame, splits: dict[str, str | None]) -> Finding:
-    named = pl.col("file").cast(pl.String).replace_strict(splits, return_dtype=pl.String)
+def _wrong_split(files: TableFiles, rows: pl.DataFrame) -> Finding:
+    table, paths = files.table, rows["file"].unique().cast(pl.String)
+    in_names = {path: split_in_name(PurePath(path)) for path in paths} if files.images is None else {}
+    named = pl.col("file").cast(pl.String).replace_strict(in_names, default=None, return_dtype=pl.String)
     differs = pl.col("split").is_null() | (pl.col("split").cast(pl.String) != pl.col("in_file_name"))
     wrong = rows.with_columns(in_file_name=named).filter(differs)
     share = wrong.height / max(rows.height, 1)
@@ -85,41 +66,32 @@ def _wrong_split(table: str, rows: pl.DataFrame, splits: dict[str, str | None]) 
     )
 
 
-def _bad_label(table: str, rows: pl.DataFrame, names: Sequence[str]) -> Finding:
-    bad = pl.col("label").is_null()
-    if names:
-        numbers = {name: number for number, name in enumerate(names)}
-        label = pl.col("label").cast(pl.String)
-        number = label.replace_strict(numbers, default=None, return_dtype=pl.Int64)
-        bad = bad | number.ne_missing(pl.col("class_id"))
-    wrong = rows.filter(bad)
+def _bad_label(files: TableFiles, rows: pl.DataFrame) -> Finding:
+    wrong = rows.filter(_is_bad(files.names, rows))
     share = wrong.height / max(rows.height, 1)
     verb = "has" if wrong.height == 1 else "have"
     return Finding(
         kind="bad_label",
         severity=Severity.DAMAGE,
-        table=table,
+        table=files.table,
         count=wrong.height,
         share=share,
         meaning=f"{counted(wrong.height, 'row')} ({percent(share)}) {verb} no label, one that is not in the "
         "vocabulary, or a class_id that is not the label's.",
-        remedy="Correct the vocabulary or the rows, then run to-parquet again.",
-        examples=examples(wrong, ["label", "class_id", "sample_id"]),
+        remedy="Correct the vocabulary or the rows, then write the table again.",
+        examples=examples(wrong, ["label", "class_id", "name"]),
     )
 
 
-def _hardly_usable(table: str, rows: pl.DataFrame) -> Finding:
-    low = rows.filter(pl.col("usable_fraction").fill_null(0.0).fill_nan(0.0) < USABLE_FRACTION)
-    share = low.height / max(rows.height, 1)
-    verb = "shows" if low.height == 1 else "show"
-    return Finding(
-        kind="hardly_usable_window",
-        severity=Severity.WARNING,
-        table=table,
-        count=low.height,
-        share=share,
-        meaning=f"{counted(low.height, 'window')} ({percent(share)}) {verb} a hand in fewer than "
-        f"{USABLE_FRACTION:.0%} of the frames: the rest is zeros that carry the class label.",
-        remedy="Leave them out, or ask to-parquet for a larger share of usable frames.",
-        examples=examples(low, ["sample_id", "start", "usable_fraction"]),
-    )
+def _is_bad(names: Sequence[str], rows: pl.DataFrame) -> pl.Expr:
+    if rows["label"].null_count() == rows.height and not names:
+        return pl.lit(value=False)
+    label, number = pl.col("label").cast(pl.String), pl.col("class_id")
+    if names:
+        known = {name: position for position, name in enumerate(names)}
+        own = label.replace_strict(known, default=None, return_dtype=pl.Int64)
+        return label.is_null() | own.ne_missing(number)
+    # Without a vocabulary the number that most rows of a label have is the label's.
+    usual = rows.group_by(label).agg(number.drop_nulls().mode().min())
+    own = label.replace_strict(usual["label"], usual["class_id"], default=None, return_dtype=pl.Int64)
+    return label.is_null() | own.ne_missing(number)

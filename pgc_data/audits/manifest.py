@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from pgc_data.audits.findings import EXAMPLES, Checked, Finding, Severity, counted
-from pgc_data.audits.targets import Target
+from pgc_data.audits.targets import TABLES, Target
 from pgc_data.errors import DataError
 from pgc_data.storage.files import read_json, sha256_file
 from pgc_data.storage.parquet import parquet_file
@@ -28,7 +28,9 @@ def check_manifest(target: Target) -> Checked:
     Raises:
         DataError: the manifest is not one that pgc-data wrote.
     """
-    entries = _entries(target.root / "manifest.json")
+    # A file of that name beside a stranger's table is the stranger's.
+    ours = any(table.table in TABLES for table in target.tables)
+    entries = _entries(target.root / "manifest.json") if ours else None
     if entries is None:
         return Checked({"present": False})
     entries = [entry for entry in entries if (target.root / entry["path"]).is_relative_to(target.path)]
@@ -38,7 +40,7 @@ def check_manifest(target: Target) -> Checked:
     missing = [path for path, fault in problems if fault == _MISSING]
     changed = [(path, fault) for path, fault in problems if fault != _MISSING]
     listed = {entry["path"] for entry in entries}
-    files = [target.relative(file) for table in target.tables for file in table.files]
+    files = [target.relative(file) for table in target.tables for file in (*table.files, *table.lacking)]
     unlisted = [path for path in files if path not in listed]
     numbers = {
         "present": True,
@@ -53,6 +55,48 @@ def check_manifest(target: Target) -> Checked:
         _unlisted(unlisted, len(files)),
     ]
     return Checked(numbers, [finding for finding in findings if finding.count])
+
+
+def split_proof(target: Target, table: str) -> dict[str, Any] | None:
+    """What the manifest says of how a table was split; None where it says nothing.
+
+    Returns:
+        `ratios` (wanted shares of train, val, test), `split`, `seed`, `shares` (split -> class -> share of its rows),
+        `groups` (split -> groups), `worst` (percentage points), `worst_where`, `unmet` (wishes), and `sources`.
+    """
+    path = target.root / "manifest.json"
+    if table not in TABLES or not path.exists():
+        return None
+    tables = read_json(path).get("tables")
+    entry = tables.get(table) if isinstance(tables, dict) else None
+    if not isinstance(entry, dict) or "ratios" not in entry:
+        return None
+    names = (
+        "ratios",
+        "split",
+        "seed",
+        "groups",
+        "worst",
+        "worst_where",
+        "unmet",
+        "unverified",
+        "sources",
+        "dropped",
+    )
+    return {name: entry[name] for name in names if name in entry} | {
+        "shares": _shares(entry.get("class_rows") or {})
+    }
+
+
+def _shares(rows: dict[str, dict[str, int]]) -> dict[str, dict[str, float]]:
+    totals: dict[str, int] = {}
+    for counts in rows.values():
+        for name, count in counts.items():
+            totals[name] = totals.get(name, 0) + count
+    return {
+        split: {name: round(count / totals[name], 6) for name, count in counts.items() if totals[name]}
+        for split, counts in rows.items()
+    }
 
 
 _MISSING = "missing"

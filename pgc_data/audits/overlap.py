@@ -78,3 +78,24 @@ def _finding(column: str, unit: str, values: int, shared: pl.DataFrame) -> Findi
 
 def _example(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: ", ".join(v) if isinstance(v, list) else v for name, v in row.items()}
+
+
+def groups_unknown(table: str, rows: pl.DataFrame) -> list[Finding]:
+    """A note of rows that name no group, subject or video, so that nothing can be proved of their splits."""
+    unnamed = pl.all_horizontal(pl.col("group_id", "subject_id", "video_id").is_null())
+    count = rows.select(unnamed.sum()).item()
+    if not count:
+        return []
+    which = "a row comes from" if count == rows.height else f"{count:,} of {rows.height:,} rows come from"
+    return [
+        Finding(
+            kind="no_groups_known",
+            severity=Severity.NOTE,
+            table=table,
+            count=count,
+            share=count / rows.height,
+            meaning=f"No column and no file name tells which person or recording {which}: only copies and "
+            "near-copies can be looked for, and that none is found does not prove that nothing leaks.",
+            remedy="Name the column with --subject-column, --video-column or --group-column, or add one.",
+        )
+    ]

@@ -22,10 +22,16 @@ SIZES = {"T": 4, "F": 3}
 Row = dict[str, Any]
 
 
-def png(seed: int, size: int = 6) -> bytes:
+def png(seed: int, size: int = 16) -> bytes:
     """A small PNG of noise, another one for every seed."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
     return bytes(cv2.imencode(".png", pixels)[1])
+
+
+@pytest.fixture(name="png", scope="session")
+def png_fixture() -> Any:
+    """Makes a small PNG of noise: `png(seed)`."""
+    return png
 
 
 def features(seed: int) -> list[list[float]]:
@@ -85,9 +91,9 @@ class Datasets:
             "frame": frame,
             "hand_index": 0,
             "score": 0.9,
-            "box": [0.0, 0.0, 6.0, 6.0],
-            "width": 6,
-            "height": 6,
+            "box": [0.0, 0.0, 16.0, 16.0],
+            "width": 16,
+            "height": 16,
             "phash": "0" * 16,
         }
 

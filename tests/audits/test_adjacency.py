@@ -1,73 +1,29 @@
-"""Neighbouring frames: PGC's way of splitting, a split by group, and every distance."""
+"""Neighbouring frames: every distance, and splits without train."""
 
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import polars as pl
 import pytest
 
 from pgc_data.audits.adjacency import adjacency
-from pgc_data.audits.audit import audit_target
-from pgc_data.audits.targets import find_target
-
-VIDEOS, FRAMES = 20, 300
-
-
-def pgc_rows(datasets: Any) -> list[dict[str, Any]]:
-    """20 videos of 300 frames, 40 % of them pointing, all in train."""
-    image = datasets.row("crops", "train", "s", 0, 1)
-    rows = []
-    for video in range(VIDEOS):
-        for frame in range(1, FRAMES + 1):
-            class_id = int(frame > 180)
-            row = {**image, "video_id": f"v{video}", "subject_id": f"s{video}", "group_id": f"ipn:s{video}"}
-            row |= {"frame": frame, "class_id": class_id, "label": ("not_pointing", "pointing")[class_id]}
-            # Unlike bytes for every row; a byte after the end of a PNG is no fault.
-            extra = f"{video}/{frame}".encode()
-            row["image"] = {"bytes": image["image"]["bytes"] + extra, "path": "x.png"}
-            rows.append({**row, "sample_id": f"v{video}/{class_id}"})
-    return rows
-
-
-def test_a_split_by_row_leaks_as_pgc_s_does(datasets: Any) -> None:
-    rows = pgc_rows(datasets)
-    chance = random.Random(42)
-    for class_id in (0, 1):
-        chosen = [row for row in rows if row["class_id"] == class_id]
-        chance.shuffle(chosen)
-        for row in chosen[int(len(chosen) * 0.8) :]:
-            row["split"] = "val"
-    audit = audit_target(find_target(datasets.write(crops=rows)))
-    near = audit.tables["crops"]["adjacency"]["val"]
-    assert near["rows"] == 1200
-    assert 0.94 <= near["share_within_1"] <= 0.98
-    assert near["share_within_5"] >= 0.999
-    assert audit.overlap["video_id"]["shared"] == audit.overlap["video_id"]["values"] == VIDEOS
-    assert audit.verdict == "leak"
-
-
-def test_the_same_rows_split_by_group_do_not(datasets: Any) -> None:
-    rows = pgc_rows(datasets)
-    for row in rows:
-        row["split"] = "val" if int(row["video_id"][1:]) % 5 == 0 else "train"
-    audit = audit_target(find_target(datasets.write(crops=rows)))
-    assert audit.tables["crops"]["adjacency"]["val"] == {
-        "rows": 1200,
-        "within_1": 0,
-        "within_5": 0,
-        "share_within_1": 0.0,
-        "share_within_5": 0.0,
-    }
-    assert all(numbers["shared"] == 0 for numbers in audit.overlap.values())
-    assert audit.verdict == "clean"
+from pgc_data.audits.findings import Checked
 
 
 def frame_of(rows: list[tuple[str, str | None, int, int]]) -> pl.DataFrame:
     names = ["split", "video_id", "start", "end"]
     frame = pl.DataFrame(rows, schema=names, orient="row")
-    return frame.with_columns(dataset=pl.lit("ipn"), file=pl.lit("f"), row=pl.int_range(pl.len()))
+    known = {
+        "dataset": "ipn",
+        "file": "f",
+        "label": "fist",
+        "group_id": None,
+        "subject_id": None,
+        "name": None,
+    }
+    texts = [pl.lit(value, dtype=pl.String).alias(name) for name, value in known.items()]
+    return frame.with_columns(*texts, row=pl.int_range(pl.len()))
 
 
 @pytest.mark.parametrize(
@@ -116,3 +72,37 @@ def test_agrees_with_comparing_every_pair() -> None:
                 if r[0] == split
             )
             assert numbers[split][f"within_{reach}"] == near
+
+
+def test_folds_are_compared_with_all_others() -> None:
+    rows = [("fold-0", "v", 1, 1), ("fold-1", "v", 2, 2), ("fold-2", "v", 9, 9), ("fold-2", "w", 2, 2)]
+    checked = adjacency("crops", frame_of(rows))
+    assert {split: n["within_1"] for split, n in checked.numbers.items()} == {
+        "fold-0": 1,
+        "fold-1": 1,
+        "fold-2": 0,
+    }
+    assert "of a row of another split of the same video" in checked.findings[0].meaning
+
+
+def test_examples_are_the_nearest_pairs_of_several_videos() -> None:
+    rows = [("train", "v", n, n) for n in range(1, 60, 4)] + [("val", "v", n, n) for n in range(2, 60, 4)]
+    rows += [("train", "w", 1, 8), ("train", "w", 30, 31), ("val", "w", 5, 12), ("val", "x", 5, 5)]
+    (finding,) = adjacency("windows", frame_of(rows)).findings
+    pairs = [(e["a"]["row"], e["b"]["row"], e["video"], e["frames_apart"]) for e in finding.examples]
+    assert pairs[:3] == [(32, 30, "w", 0), (15, 0, "v", 1), (16, 1, "v", 1)]
+    assert {(e["a"]["split"], e["b"]["split"]) for e in finding.examples} == {("val", "train")}
+
+
+@pytest.mark.parametrize("missing", ["start", "video_id", "split"])
+def test_rows_without_what_it_takes_are_not_compared(missing: str) -> None:
+    rows = frame_of([("train", "v", 1, 1), ("val", "v", 2, 2)])
+    none = pl.lit(None, dtype=rows[missing].dtype).alias(missing)
+    assert adjacency("crops", rows.with_columns(none)) == Checked({})
+
+
+def test_a_table_without_datasets_is_compared_too() -> None:
+    rows = frame_of([("train", "v", 1, 1), ("val", "v", 2, 2)]).with_columns(
+        dataset=pl.lit(None, dtype=pl.String)
+    )
+    assert adjacency("crops", rows).numbers["val"]["within_1"] == 1
