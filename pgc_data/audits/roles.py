@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from pgc_data.audits.file_names import SPLITS
 from pgc_data.errors import DataError
+from pgc_data.paths import remote_of
 from pgc_data.storage.schemas import HUGGINGFACE_KEY, read_metadata, table_schema
 
 CONTENTS = ("image", "features")
@@ -330,6 +331,9 @@ def _image_by_content(
 def image_base(path: Path, names: Sequence[str]) -> Path | None:
     """The folder, the table's own or one of four above it, below which the first of the images named lie."""
     for folder in list(path.resolve().parents)[:5]:
+        if remote_of(folder) is not None and not str(folder).partition("://")[2]:
+            # Above a bucket the first folder of a name would be taken for another bucket.
+            break
         if any((found := path_below(folder, name)) and found.is_file() for name in names[:8]):
             return folder
     return None
