@@ -20,9 +20,10 @@ from pgc_data.config import Config, element_type, flag_name
 from pgc_data.datasets import DATASETS, Dataset, dataset
 from pgc_data.downloads.sources import OFFERS
 from pgc_data.errors import PgcDataError
+from pgc_data.models.registry import ARCHITECTURES, architecture, can_train
 from pgc_data.paths import as_path
 from pgc_data.recipes import STAGES, Stage, Step, load_recipe, run_recipe
-from pgc_data.stages import features_inspect
+from pgc_data.stages import explain_ablate, explain_heatmaps, features_inspect, live, predict
 from pgc_data.stages.summary import Summary, aligned
 
 _HELP = {
@@ -36,6 +37,11 @@ _HELP = {
     "audit": "Report leaks, skew and damage: exit status 1 on a leak or damage, or on what --fail-on names.",
     "cache": "Decode crops once: arrays that trainers map into memory.",
     "push-to-hub": "Publish a dataset on the Hugging Face Hub: checks licences, goes on where it was stopped.",
+    "predict": "Say what a pointing model sees: in images, folders of them, and Parquet tables.",
+    "heatmaps": "Draw where in an image each layer of a pointing model answers.",
+    "ablate": "Switch off a pointing model's layers one by one: which its answer needs.",
+    "export-onnx": "Write a trained model as ONNX: checked against torch; float16 and int8 forms; their speed.",
+    "live": "Run a model on a camera or a video: hands found, judged, debounced, drawn, recorded.",
     "inspect": "Draw one landmark window: its hands, and its features as curves over time.",
 }
 
@@ -151,6 +157,25 @@ def _offers(name: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+@main.command("models", short_help="List the models")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def models_command(name: str | None, as_json: bool) -> None:
+    """List the models that can be trained: parameters, input, source, presets.
+
+    Parameters are counted by building each model, which takes `pgc-data[train]`.
+    """
+    chosen = [architecture(name)] if name is not None else list(ARCHITECTURES.values())
+    if as_json:
+        click.echo(json.dumps([found.as_dict() for found in chosen], indent=2, ensure_ascii=False))
+        return
+    for found in chosen:
+        click.echo(f"{found.name}: {found.summary}")
+        click.echo("\n".join(aligned(found.facts())))
+    if not can_train():
+        click.echo("parameters are those published; to count all of them: pip install 'pgc-data[train]'")
+
+
 def _stage_command(stage: Stage) -> click.Command:
     """The command of a stage: arguments and options come from its configuration."""
 
@@ -239,6 +264,23 @@ def features_group() -> None:
 
 _INSPECT = Stage("inspect", features_inspect.FeaturesInspectConfig, features_inspect)
 features_group.add_command(_stage_command(_INSPECT))
+
+
+main.add_command(_stage_command(Stage("predict", predict.PredictConfig, predict)))
+
+
+@main.group("explain", short_help="Look into a pointing model")
+def explain_group() -> None:
+    """Look into a pointing model: what each of its layers answers to, and which of them it needs."""
+
+
+for _stage in (
+    Stage("heatmaps", explain_heatmaps.HeatmapsConfig, explain_heatmaps),
+    Stage("ablate", explain_ablate.AblateConfig, explain_ablate),
+):
+    explain_group.add_command(_stage_command(_stage))
+
+main.add_command(_stage_command(Stage("live", live.LiveConfig, live)))
 
 
 @main.command("run", short_help="Run a recipe")

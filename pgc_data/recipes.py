@@ -18,6 +18,7 @@ from pgc_data.stages import (
     audit,
     cache,
     download,
+    export_onnx,
     extract,
     merge,
     prepare,
@@ -69,6 +70,7 @@ STAGES = {
         Stage("merge", merge.MergeConfig, merge),
         Stage("audit", audit.AuditConfig, audit),
         Stage("cache", cache.CacheConfig, cache),
+        Stage("export-onnx", export_onnx.ExportOnnxConfig, export_onnx),
         Stage("push-to-hub", push_to_hub.PushToHubConfig, push_to_hub),
     )
 }

@@ -153,3 +153,13 @@ def test_large_and_small_groups_are_in_every_split_alike():
     found = report(counts, assign_groups(counts, RATIOS), SPLITS, ["a", "b"])
     assert [found.groups[name] / 3000 for name in SPLITS.names] == pytest.approx(RATIOS, abs=0.01)
     assert found.worst < 0.1
+
+
+def test_splits_share_groups_too_not_only_rows():
+    """Most rows are of few groups: by rows alone these go to train, and the many small ones elsewhere."""
+    rng = np.random.default_rng(0)
+    counts = (rng.pareto(1.0, (1000, 1)) * 5).astype(np.int64) + 1
+    splits = three_way((0.7, 0.15, 0.15))
+    found = report(counts, assign_groups(counts, splits.ratios), splits, ["a"])
+    assert [found.groups[name] / 1000 for name in splits.names] == pytest.approx(splits.ratios, abs=0.005)
+    assert found.worst < 1

@@ -373,3 +373,26 @@ def test_times_of_crops_are_those_of_their_frames(extracted):
     run(extracted)
     crops = rows(extracted)
     np.testing.assert_allclose(crops["timestamp_s"], (crops["frame"] - 1) / 30)
+
+
+def test_a_file_damaged_since_a_run_was_stopped_is_written_anew(extracted, monkeypatch):
+    monkeypatch.setattr(writer, "FILE_BYTES", 150_000)
+    run(extracted)
+    monkeypatch.setattr(sorting.SortedRows.__init__, "__defaults__", (10_000,))
+    whole = writer.OrderedWriter._write_file
+
+    def stopping(self, path, *rest):
+        if path.name.startswith("val"):
+            raise KeyboardInterrupt
+        return whole(self, path, *rest)
+
+    monkeypatch.setattr(writer.OrderedWriter, "_write_file", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(extracted, name="e")
+    monkeypatch.setattr(writer.OrderedWriter, "_write_file", whole)
+    first = folder(extracted, "e") / ".crops.incomplete" / "train-00000.parquet"
+    data = bytearray(first.read_bytes())
+    data[len(data) // 2] ^= 1
+    first.write_bytes(bytes(data))
+    run(extracted, name="e")
+    assert files(extracted) == files(extracted, "e")

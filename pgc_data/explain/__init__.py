@@ -1,0 +1,1 @@
+"""What a pointing network looks at: activation heatmaps, and how much its answer needs each layer."""

@@ -1,0 +1,1 @@
+"""Training, checkpoints and export of the reference models; needs `pgc-data[train]`."""
